@@ -196,6 +196,10 @@ class Receiver(ABC):
     def resume(self) -> None:
         """Take in again after ``pause``; safe to call when not paused."""
 
+    def is_idle(self) -> bool:
+        """Return whether the broker has given this receiver no share of the work (a standby)."""
+        return False
+
     @abstractmethod
     def close(self, timeout_s: float) -> None:
         """Pass on what was settled, give back the rest in order, and release the handle.
