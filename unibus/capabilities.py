@@ -267,11 +267,11 @@ class Profile:
     Attributes:
         name: The same in URLs, specs, the lock file and reports.
         capabilities: What it promises on the broker version that was found.
-        mode: What subscriptions it carries: ``queue`` or ``stream``.
+        mode: What subscriptions it carries: ``queue``, ``stream``, or ``any`` for both.
         on_request: Chosen only when a spec or the URL names it.
     """
 
     name: str
     capabilities: Capabilities
-    mode: Literal["queue", "stream"] = "queue"
+    mode: Literal["queue", "stream", "any"] = "queue"
     on_request: bool = False
