@@ -100,8 +100,9 @@ class LeaseRange(NamedTuple):
 class Incoming(ABC):
     """A batch on its way in, as lazy columns: nothing is decoded until it is read.
 
-    ``ticket`` names the batch in verdicts and completions and must not keep native messages alive:
-    it outlives them until everything is settled. Indexes never change. Reading is thread-safe.
+    ``ticket`` names the batch in verdicts and completions; it is hashable and must not keep native
+    messages alive: it outlives them until everything is settled. Indexes never change. Reading is
+    thread-safe.
     """
 
     __slots__ = ("ticket",)
@@ -141,7 +142,10 @@ class Incoming(ABC):
 
     @abstractmethod
     def leases(self) -> Sequence[LeaseRange]:
-        """Return the leases, ascending, together covering every index."""
+        """Return the leases, ascending, together covering every index.
+
+        To be read anew each time: when a part is extended or lost, it gets a lease of its own.
+        """
 
     def lease(self, index: int) -> Lease:
         """Return the lease of delivery *index*."""

@@ -152,7 +152,10 @@ class Events(Protocol):
         """
 
     def settled(self, ticket: object, first: int, count: int, outcome: Outcome) -> None:
-        """Report the outcome of settlements; EXTEND is reported only when it failed."""
+        """Report the outcome of settlements; EXTEND is reported only when it failed.
+
+        What nobody waits for any more is ignored.
+        """
 
     def revoking(self, leases: Sequence[Lease], budget_s: float) -> None:
         """These leases are about to end: waits for running handlers, at most *budget_s*.
