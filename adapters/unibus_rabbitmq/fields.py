@@ -46,6 +46,10 @@ class Encoded(pika.BasicProperties):  # type: ignore[misc]  # pika ships no type
         """Return what pika writes after the size of the body."""
         return [self.raw]
 
+    @override
+    def __repr__(self) -> str:  # pika's own shows every header
+        return f"<Encoded {len(self.raw)} bytes>"
+
 
 def encode_fields(values: Mapping[str, object]) -> bytes:
     """Return flags and properties of *values*, as they follow the size of the body.

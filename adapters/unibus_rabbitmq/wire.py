@@ -22,6 +22,7 @@ so that a copy of the message has them too.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -34,7 +35,7 @@ header_names = spi.header_names
 MAX_TTL_MS: Final = 315_360_000_000
 """3,650 days; one millisecond more is a 406 (RabbitMQ 3.10 and 4.3)."""
 BYTES: Final = f"{header_names.PREFIX}bytes"
-"""Names of the headers whose values are bytes, a line each: streams of RabbitMQ 4 hand them out as
+"""Names of the headers whose values are bytes, a JSON array: streams of RabbitMQ 4 hand them out as
 text where they happen to be UTF-8."""
 
 _BROKERS = frozenset({
@@ -139,7 +140,7 @@ def _program_headers(outgoing: spi.Outgoing, index: int) -> dict[str, spi.Header
             )
     binary = [name for name, value in headers.items() if type(value) is bytes]
     if binary:
-        headers[BYTES] = "\n".join(binary)
+        headers[BYTES] = json.dumps(binary, ensure_ascii=False)
     return headers
 
 
@@ -249,7 +250,7 @@ def _headers(
         if name not in _MAPPED and not is_brokers(name) and not name.startswith(delay.HEADER_PREFIX)
     }
     if (binary := raw.get(BYTES)) is not None:
-        for name in str(binary).split("\n"):
+        for name in json.loads(str(binary)):
             if isinstance(value := headers.get(name), str):
                 headers[name] = value.encode()
     if deaths.DEATHS in raw and header_names.DEATH_REASON not in headers:
