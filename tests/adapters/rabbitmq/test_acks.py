@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
+
 from unibus_rabbitmq.acks import Fold
 
 
@@ -61,13 +64,13 @@ def test_exactly_what_was_settled_leaves_whatever_the_order(data: st.DataObject)
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=12), st.randoms())
 def test_ranges_are_settled_as_their_tags_would_be(
-    ranges: list[tuple[int, bool]], random: object
+    ranges: list[tuple[int, bool]], chance: Random
 ) -> None:
     spans, first = [], 1
     for count, is_ack in ranges:
         spans.append((first, count, is_ack))
         first += count
-    random.shuffle(spans)  # type: ignore[attr-defined]  # Hypothesis gives a Random
+    chance.shuffle(spans)
     by_range, by_tag = Fold(), Fold()
     for start, count, is_ack in spans:
         for fold, step in ((by_range, count), (by_tag, 1)):

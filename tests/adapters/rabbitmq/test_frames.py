@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pika import frame, spec
+
 from unibus import spi
 from unibus_rabbitmq import frames
 
