@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml
 check: venv  ## Lint, types, import rules and tests without a broker: the everyday loop
 	@echo "== format and lint"; $(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet .
 	@echo "== types"; MYPYPATH=adapters:contract_tests $(RUN) mypy $(addprefix -p ,$(PACKAGES))
-	@echo "== import rules"; $(VENV)/bin/lint-imports --no-timing --no-cache 2>&1 | tail -n 12; exit $${PIPESTATUS[0]}
+	@echo "== import rules"; $(VENV)/bin/lint-imports --no-logo --no-cache
 	@echo "== tests"; $(RUN) pytest -q tests
 
 test: check  ## Everything, on every broker that is supported so far
