@@ -40,6 +40,7 @@ from unibus.errors import UnavailableError as UnavailableError
 from unibus.errors import UnibusError as UnibusError
 from unibus.errors import UnroutableError as UnroutableError
 from unibus.errors import UnsupportedError as UnsupportedError
+from unibus.filters import compile_filter as compile_filter
 from unibus.message import DeadLetter as DeadLetter
 from unibus.message import Headers as Headers
 from unibus.message import HeaderValue as HeaderValue
@@ -82,3 +83,4 @@ from unibus.spi.roles import SupportsBacklog as SupportsBacklog
 from unibus.spi.roles import SupportsDelete as SupportsDelete
 from unibus.spi.roles import SupportsPurge as SupportsPurge
 from unibus.spi.roles import SupportsSeek as SupportsSeek
+from unibus.watermark import Watermark as Watermark
