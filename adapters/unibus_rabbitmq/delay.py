@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from unibus import spi
 from unibus_rabbitmq.names import Address
-from unibus_rabbitmq.objects import Binding, Exchange, Queue
+from unibus_rabbitmq.objects import ALTERNATE, Binding, Exchange, Queue
 
 RESOLUTION_MS: Final = 100
 LEVELS: Final = 20
@@ -40,7 +40,7 @@ RECORD: Final = Exchange(
     name="unibus~delay",
     type="fanout",
     internal=True,
-    arguments={"alternate-exchange": f"{LEVELS} levels from {RESOLUTION_MS} ms"},
+    arguments={ALTERNATE: f"{LEVELS} levels from {RESOLUTION_MS} ms"},
 )
 """Declared last: if it is there, the ladder is complete."""
 _SINK = "unibus~delay-sink"
@@ -91,7 +91,7 @@ def objects() -> tuple[Exchange | Queue, ...]:
     for level in range(LEVELS):
         below = _level(level - 1) if level else DELIVER
         name = _level(level)
-        ladder.append(Exchange(name=name, type="headers", arguments={"alternate-exchange": below}))
+        ladder.append(Exchange(name=name, type="headers", arguments={ALTERNATE: below}))
         ladder.append(Queue(name=name, arguments=_queue_arguments(level, below)))
     return tuple(ladder)
 

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+ALTERNATE: Final = "alternate-exchange"
+"""Where an exchange sends what it has no queue for; the one argument that is always compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """A durable exchange; *internal* ones take nothing from publishers."""
+    """A durable exchange.
+
+    Attributes:
+        name: Its name.
+        type: ``direct``, ``fanout``, ``headers`` or ``topic``.
+        internal: It takes nothing from publishers.
+        auto_delete: It goes when the last thing that it was bound to has gone.
+        arguments: Those of the declaration.
+    """
 
     name: str
     type: str
     internal: bool = False
+    auto_delete: bool = False
     arguments: Mapping[str, object] = field(default_factory=dict)
 
     @property
