@@ -57,6 +57,11 @@ def profile_of(spec: spi.Topic | spi.Subscription, default: str | None) -> str:
     return profiles.QUORUM if named in (None, profiles.STREAM) else str(named)
 
 
+def is_delayable(spec: spi.Topic | spi.Subscription, default: str | None) -> bool:
+    """Return whether the delay ladder has to lead to *spec*."""
+    return spec.managed and profile_of(spec, default) != profiles.STREAM
+
+
 def wanted(spec: spi.Topic | spi.Subscription, default: str | None) -> Wanted:
     """Return what the managed *spec* needs.
 
@@ -79,7 +84,7 @@ def _topic(topic: spi.Topic, default: str | None) -> Wanted:
     exchange = names.encode(topic.name)
     given = {name: value for name, value in topic.native.items() if not name.startswith("x-")}
     objects: list[Exchange | Queue] = [Exchange(name=exchange, type="topic", arguments=given)]
-    bound = [delay.to_exchange(exchange)]
+    bound = [delay.to_exchange(exchange)] if is_delayable(topic, default) else []
     # A log has to be there before the first message, not before the first reader.
     if profile_of(topic, default) == profiles.STREAM or topic.retention_s is not None:
         objects.append(_log(topic))

@@ -53,7 +53,7 @@ def changes(
         default: The profile of specs that name none.
     """
     topics_first = sorted(specs, key=lambda spec: not isinstance(spec, spi.Topic))
-    yield from _ladder(control, topics_first)
+    yield from _ladder(control, topics_first, default)
     planned: set[str] = set()
     for spec in topics_first:
         half = half_of(spec)
@@ -83,8 +83,10 @@ def _managed(control: Control, spec: spi.Spec, want: Wanted) -> Iterator[spi.Cha
     yield from _connection(control, spec, want, is_needed=is_missing)
 
 
-def _ladder(control: Control, specs: Sequence[spi.Spec]) -> Iterator[spi.Change]:
-    needing = [spec for spec in specs if _is_delayable(half_of(spec))]
+def _ladder(
+    control: Control, specs: Sequence[spi.Spec], default: str | None
+) -> Iterator[spi.Change]:
+    needing = [spec for spec in specs if declare.is_delayable(half_of(spec), default)]
     if not needing or control.is_there(delay.RECORD):
         return
     ladder = declare.ladder()
@@ -95,10 +97,6 @@ def _ladder(control: Control, specs: Sequence[spi.Spec]) -> Iterator[spi.Change]
         f" {delay.RECORD.name}-..., once for the virtual host)",
         native=Work(objects=ladder.objects, bind=ladder.bindings, record=ladder.record),
     )
-
-
-def _is_delayable(half: Half) -> bool:
-    return half.managed and (isinstance(half, spi.Topic) or half.mode != "stream")
 
 
 def _unmanaged(control: Control, spec: spi.Spec, half: Half) -> Iterator[spi.Change]:
@@ -155,8 +153,10 @@ def _connection(
 
 
 def _bind_text(half: Half) -> str:
-    if isinstance(half, spi.Topic) or half.topic.point_to_point:
-        return f"bind {half.name} to the delay ladder"
+    if isinstance(half, spi.Topic):
+        return f"bind topic {half.name}"
+    if half.topic.point_to_point:
+        return f"bind queue {half.name}"
     return f"bind {half.name} to {half.topic.name} by {_filter_text(half.filter)}"
 
 
