@@ -1,1 +1,1 @@
-"""."""
+"""The deterministic state machine: no threads, no locks, no clock of its own."""
