@@ -1,0 +1,1 @@
+"""What unibus costs beside the raw client: paired rounds, medians, ratios with their spread."""

@@ -1,0 +1,74 @@
+"""Renders results: a table to read, JSON to keep; ratios first, absolute figures second."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from unibus_bench.measure import Result
+
+
+def as_json(results: Sequence[Result], *, versions: dict[str, str]) -> dict[str, Any]:
+    """Return *results* as plain values: figures of every round, not only the medians."""
+    return {
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "versions": versions,
+        "unit": "microseconds a message",
+        "scenarios": [_scenario(result) for result in results],
+    }
+
+
+def _scenario(result: Result) -> dict[str, Any]:
+    return {
+        "name": result.scenario.name,
+        "messages": result.scenario.count,
+        "contestants": [
+            {
+                "name": cell.contestant.name,
+                "role": cell.contestant.role,
+                "guarantee": cell.contestant.guarantee,
+                "cpu_us": cell.cpu_us,
+                "wall_us": cell.wall_us,
+            }
+            for cell in result.cells
+        ],
+        "ratios": [
+            {
+                "contestant": ratio.contestant,
+                "base": ratio.base,
+                "by": "client CPU",
+                "median": ratio.median,
+                "least": ratio.least,
+                "most": ratio.most,
+                "floor": ratio.floor,
+                "met": ratio.is_met,
+            }
+            for ratio in result.ratios
+        ],
+    }
+
+
+def print_tables(results: Sequence[Result], console: Console) -> None:
+    """Print the ratios, then what each contestant took."""
+    ratios = Table("scenario", "unibus", "against", "median", "spread", "floor", title="Ratios")
+    figures = Table(
+        "scenario", "contestant", "role", "CPU us", "wall us", "messages/s", title="Medians"
+    )
+    for result in results:
+        name = result.scenario.name
+        for ratio in result.ratios:
+            verdict = "" if ratio.is_met else " (short)"
+            spread = f"{ratio.least:.2f}-{ratio.most:.2f}"
+            row = (f"{ratio.median:.2f}x", spread, f"{ratio.floor:g}x{verdict}")
+            ratios.add_row(name, ratio.contestant, ratio.base, *row)
+        for cell in result.cells:
+            cpu, wall = statistics.median(cell.cpu_us), statistics.median(cell.wall_us)
+            row = (f"{cpu:.2f}", f"{wall:.2f}", f"{1e6 / wall:,.0f}")
+            figures.add_row(name, cell.contestant.name, cell.contestant.role, *row)
+    console.print(ratios)
+    console.print(figures)
