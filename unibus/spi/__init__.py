@@ -40,6 +40,7 @@ from unibus.errors import UnavailableError as UnavailableError
 from unibus.errors import UnibusError as UnibusError
 from unibus.errors import UnroutableError as UnroutableError
 from unibus.errors import UnsupportedError as UnsupportedError
+from unibus.filters import Predicate as Predicate
 from unibus.filters import compile_filter as compile_filter
 from unibus.message import DeadLetter as DeadLetter
 from unibus.message import Headers as Headers
