@@ -1,0 +1,171 @@
+"""The broker in this process: a lock round the machine, wake-ups outside it, a clock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from unibus.spi import Clock, Lease, LeaseLostError, Outgoing, Spec, Subscription, Timer, Topic
+from unibus_memory.machine.shared import Held
+from unibus_memory.machine.topics import Directory, SubscriptionState
+
+
+class Taker(Protocol):
+    """A consumer of a subscription, as the broker sees it."""
+
+    def wake(self) -> None:
+        """There is something to take. Called without the broker's lock."""
+
+    def lose(self, leases: Sequence[Lease], cause: Exception) -> None:
+        """These leases have ended. Called without the broker's lock."""
+
+
+class MemoryBroker:
+    """Topics, subscriptions and who takes from them. Thread-safe; blocks only for its own lock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._directory = Directory()
+        self._takers: dict[str, list[Taker]] = {}
+        self._timers: dict[str, tuple[float, Timer]] = {}
+
+    def declare(self, spec: Spec) -> None:
+        """Make a topic or subscription exist; a queue is declared by its two halves."""
+        with self._lock:
+            if isinstance(spec, Topic):
+                self._directory.declare_topic(spec)
+            elif isinstance(spec, Subscription):
+                self._directory.declare_subscription(spec)
+            else:
+                self._directory.declare_topic(spec.topic)
+                self._directory.declare_subscription(spec.subscription)
+
+    def find(self, spec: Topic | Subscription) -> Topic | Subscription | None:
+        """Return the spec of that name as it was declared; ``None`` if there is none."""
+        with self._lock:
+            if isinstance(spec, Topic):
+                topic = self._directory.topics.get(spec.name)
+                return topic.spec if topic else None
+            subscription = self._directory.subscriptions.get(spec.name)
+            return subscription.spec if subscription else None
+
+    def delete(self, spec: Spec) -> None:
+        """Remove a topic with its subscriptions, or a subscription; quiet if there is none."""
+        with self._lock:
+            if isinstance(spec, Subscription):
+                self._directory.delete_subscription(spec.name)
+            else:
+                self._directory.delete_topic(spec.name)
+
+    def publish(self, target: Topic | Subscription, batch: Outgoing) -> bool:
+        """Store *batch*; return whether anybody got any of it.
+
+        Raises:
+            NotFoundError: The target does not exist.
+        """
+        clock = self.clock
+        with self._lock:
+            now = clock.now()
+            wake: list[Taker] = []
+            routed = False
+            if isinstance(target, Topic):
+                for state, chunk, indexes in self._directory.route(
+                    target.name, batch, clock.wall()
+                ):
+                    state.messages.publish(chunk, indexes, now)
+                    wake += self._stirred(state)
+                    routed = True
+            else:
+                state = self._directory.subscription(target.name)
+                chunk = self._directory.address(target.name, batch, clock.wall())
+                state.messages.publish(chunk, None, now)
+                wake += self._stirred(state)
+                routed = True
+        for taker in wake:
+            taker.wake()
+        return routed
+
+    def join(self, subscription: str, taker: Taker) -> None:
+        """Register a consumer.
+
+        Raises:
+            NotFoundError: The subscription does not exist.
+        """
+        with self._lock:
+            self._directory.subscription(subscription)
+            self._takers.setdefault(subscription, []).append(taker)
+
+    def leave(self, subscription: str, taker: Taker) -> None:
+        """Forget a consumer; what it holds is given back by ``give_back`` before."""
+        with self._lock:
+            takers = self._takers.get(subscription, [])
+            if taker in takers:
+                takers.remove(taker)
+
+    def take(self, subscription: str, limit: int, lease_s: float | None) -> Held | None:
+        """Hand out the foremost messages; ``None`` if nothing waits."""
+        now = self.clock.now()
+        with self._lock:
+            state = self._directory.subscription(subscription)
+            lease = Lease("receive", None if lease_s is None else now + lease_s)
+            return state.messages.take(limit, lease)
+
+    def change(self, subscription: str, work: Callable[[SubscriptionState, float], bool]) -> bool:
+        """Do *work* on a subscription under the lock, then wake who can go on.
+
+        Returns:
+            What *work* returned; false if the subscription is gone.
+        """
+        with self._lock:
+            state = self._directory.subscriptions.get(subscription)
+            if state is None:
+                return False
+            result = work(state, self.clock.now())
+            wake = self._stirred(state)
+        for taker in wake:
+            taker.wake()
+        return result
+
+    def expire(self, subscription: str, held: Held, taker: Taker) -> None:
+        """End a lease whose time has come, unless all of it was settled or it was extended."""
+        cause = LeaseLostError("the lease ran out before the delivery was settled")
+
+        def end(state: SubscriptionState, now: float) -> bool:
+            deadline = held.lease.deadline
+            is_over = deadline is not None and deadline <= now and not held.is_settled
+            if held.lease.lost is not None or not is_over:
+                return False
+            held.lease.lost = cause
+            state.messages.back(held, 0, len(held), counted=True, delay_s=0, now=now)
+            return True
+
+        if self.change(subscription, end):
+            taker.lose((held.lease,), cause)
+
+    def waiting(self, subscription: str) -> int:
+        """Return how many messages wait."""
+        with self._lock:
+            return self._directory.subscription(subscription).messages.waiting
+
+    def purge(self, subscription: str) -> None:
+        """Drop what waits."""
+        with self._lock:
+            self._directory.subscription(subscription).messages.purge()
+
+    def _stirred(self, state: SubscriptionState) -> Sequence[Taker]:
+        """Arm the timer of delayed messages; return whom to wake. Called under the lock."""
+        name = state.spec.name
+        due = state.messages.next_due()
+        armed = self._timers.get(name)
+        if due is not None and (armed is None or armed[0] > due):
+            if armed is not None:
+                armed[1].cancel()
+            self._timers[name] = (due, self.clock.call_at(due, lambda: self._fall_due(name)))
+        return tuple(self._takers.get(name, ())) if state.messages.waiting else ()
+
+    def _fall_due(self, name: str) -> None:
+        with self._lock:
+            self._timers.pop(name, None)
+        self.change(name, lambda state, now: state.messages.wake(now))
