@@ -73,7 +73,8 @@ def route(address: Address, delay_s: float) -> Route:
     units = math.ceil(delay_s * 1000 / RESOLUTION_MS)
     if units >= 1 << LEVELS:
         raise spi.MessageRejectedError(
-            f"a delay of {delay_s:g} s; RabbitMQ's queues can hold a message back for {MAX_S:g} s"
+            f"a delay of {delay_s:.1f} s; the delay queues hold a message back for at most"
+            f" {MAX_S:.1f} s"
         )
     headers: dict[str, spi.HeaderValue] = {TO: address.exchange}
     headers.update((_header(level), True) for level in range(LEVELS) if units >> level & 1)
