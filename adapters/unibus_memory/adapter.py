@@ -1,0 +1,156 @@
+"""One connection to a broker in this process."""
+
+from __future__ import annotations
+
+import platform
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Self
+from weakref import WeakValueDictionary
+
+from typing_extensions import override
+
+from unibus.spi import (
+    AcksLevel,
+    Adapter,
+    AdapterError,
+    Binding,
+    BrokerIdentity,
+    Change,
+    Clock,
+    Events,
+    Flow,
+    Profile,
+    Receiver,
+    Sender,
+    Source,
+    Spec,
+    Subscription,
+    SupportsBacklog,
+    SupportsDelete,
+    SupportsPurge,
+    TopologyConflictError,
+    UnibusError,
+)
+from unibus_memory import topology
+from unibus_memory.broker import MemoryBroker
+from unibus_memory.options import MemoryOptions
+from unibus_memory.profiles import PROFILES
+from unibus_memory.receiver import MemoryReceiver
+from unibus_memory.sender import MemorySender
+
+
+class _Brokers:
+    """Named brokers of this process, alive as long as an adapter is connected to them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._named: WeakValueDictionary[str, MemoryBroker] = WeakValueDictionary()
+
+    def get(self, options: MemoryOptions, clock: Clock) -> MemoryBroker:
+        if not options.name:
+            return MemoryBroker(clock)
+        with self._lock:
+            broker = self._named.get(options.name)
+            if broker is None:
+                broker = self._named[options.name] = MemoryBroker(clock)
+            return broker
+
+
+_BROKERS = _Brokers()
+
+
+class MemoryAdapter(Adapter, SupportsBacklog, SupportsDelete, SupportsPurge):
+    """Everything happens on the caller's thread and within microseconds; deadlines never pass."""
+
+    def __init__(self, broker: MemoryBroker, options: MemoryOptions) -> None:
+        self._broker = broker
+        self._options = options
+
+    @classmethod
+    @override
+    def open(
+        cls, url: str, options: Mapping[str, object], *, clock: Clock, timeout_s: float
+    ) -> Self:
+        parsed = MemoryOptions.parse(url, options)
+        return cls(_BROKERS.get(parsed, clock), parsed)
+
+    @property
+    @override
+    def profiles(self) -> Sequence[Profile]:
+        return (PROFILES[self._options.profile],)
+
+    @property
+    @override
+    def identity(self) -> BrokerIdentity:
+        return BrokerIdentity(
+            system="unibus_memory",
+            version="1",
+            client=f"Python {platform.python_version()}",
+            address=self._options.name or "private",
+        )
+
+    @property
+    @override
+    def native(self) -> MemoryBroker:
+        return self._broker
+
+    @override
+    def open_sender(
+        self, binding: Binding, acks: AcksLevel, source: Source, *, timeout_s: float
+    ) -> Sender:
+        reports = binding.profile.capabilities.unroutable.value == "error"
+        return MemorySender(self._broker, binding.spec, source, reports_unroutable=reports)
+
+    @override
+    def open_receiver(
+        self, binding: Binding, flow: Flow, events: Events, *, timeout_s: float
+    ) -> Receiver:
+        return MemoryReceiver(
+            self._broker,
+            _subscription(binding),
+            flow,
+            events,
+            counts_releases=binding.profile.capabilities.release.value == "counted",
+        )
+
+    @override
+    def inspect(self, specs: Sequence[Spec], *, timeout_s: float) -> Sequence[Spec]:
+        found = map(self._broker.find, topology.halves(specs))
+        return [spec for spec in found if spec is not None]
+
+    @override
+    def plan(self, specs: Sequence[Spec], *, timeout_s: float) -> Sequence[Change]:
+        return topology.plan(self._broker, specs)
+
+    @override
+    def apply(self, change: Change, *, timeout_s: float) -> None:
+        if change.kind != "create":
+            raise TopologyConflictError(change.text)
+        self._broker.declare(change.spec)
+
+    @override
+    def delete(self, spec: Spec, *, timeout_s: float) -> None:
+        self._broker.delete(spec)
+
+    @override
+    def backlog(self, binding: Binding, *, timeout_s: float) -> int:
+        return self._broker.waiting(binding.spec.name)
+
+    @override
+    def purge(self, binding: Binding, *, timeout_s: float) -> None:
+        self._broker.purge(binding.spec.name)
+
+    @override
+    def translate(self, error: Exception) -> UnibusError:
+        return error if isinstance(error, UnibusError) else AdapterError(f"memory: {error!r}")
+
+    @override
+    def close(self, timeout_s: float) -> None:
+        """Nothing to give back: handles were closed before, and a named broker lives on."""
+
+
+def _subscription(binding: Binding) -> Subscription:
+    if not isinstance(binding.spec, Subscription):
+        raise AdapterError(f"a receiver needs a subscription, not {binding.spec!r}")
+    return binding.spec
