@@ -7,7 +7,7 @@ Mapping
     Topics, subscriptions, keys and headers are what they are called; nothing is encoded.
 
 Promises
-    See ``unibus_memory.profiles``. Order, replay and the profiles of other brokers are not there
+    See ``unibus_memory.profiles``. Replay and the profiles of other brokers are not there
     yet and are refused.
 
 Limits

@@ -163,7 +163,7 @@ class MemoryBroker:
             if armed is not None:
                 armed[1].cancel()
             self._timers[name] = (due, self.clock.call_at(due, lambda: self._fall_due(name)))
-        return tuple(self._takers.get(name, ())) if state.messages.waiting else ()
+        return tuple(self._takers.get(name, ())) if state.messages.can_give else ()
 
     def _fall_due(self, name: str) -> None:
         with self._lock:

@@ -14,11 +14,15 @@ from unibus.spi import (
     DelayLimits,
     HeaderLimits,
     LeaseLimits,
+    Ordering,
     Profile,
     native,
 )
 
 _EVERYTHING: Final = Capabilities(
+    ordering=native(Ordering.TOPIC),
+    on_nack=native("blocks"),
+    ordered_pipeline=native(value=True),
     settle=native("individual"),
     nack=native(value=True),
     nack_delay_s=native(inf),
@@ -49,6 +53,6 @@ _EVERYTHING: Final = Capabilities(
 )
 
 MEMORY: Final = Profile(name="memory", capabilities=_EVERYTHING)
-"""Unordered so far: order, logs and the profiles of the other brokers are not written yet."""
+"""Logs and the profiles of the other brokers are not written yet."""
 
 PROFILES: Final = {MEMORY.name: MEMORY}

@@ -92,6 +92,11 @@ class SharedSubscription:
         """How many messages can be taken now."""
         return self._waiting.count
 
+    @property
+    def can_give(self) -> bool:
+        """Whether a take would find something."""
+        return self._waiting.count > 0
+
     def publish(self, chunk: Chunk, indexes: Sequence[int] | None, now: float) -> None:
         """Add those of *chunk* that match: all, or *indexes* ascending."""
         if not chunk.has_delays:

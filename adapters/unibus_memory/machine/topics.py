@@ -13,6 +13,7 @@ from unibus.spi import (
     compile_filter,
 )
 from unibus_memory.machine.chunks import Chunk
+from unibus_memory.machine.grouped import GroupedSubscription
 from unibus_memory.machine.shared import SharedSubscription
 
 
@@ -40,7 +41,12 @@ class SubscriptionState:
 
     def __init__(self, spec: Subscription) -> None:
         self.spec = spec
-        self.messages = SharedSubscription()
+        ordering = spec.topic.ordering
+        self.messages: SharedSubscription | GroupedSubscription = (
+            SharedSubscription()
+            if ordering == "none"
+            else GroupedSubscription(keeps_whole_order=ordering == "topic")
+        )
         self.direct = 0
         self._is_wanted: Predicate | None = (
             compile_filter(spec.filter) if spec.filter is not None else None
