@@ -28,6 +28,11 @@ class _Written:
     def index(self, tag: int) -> int:
         return tag - self.first if self.where is None else self.where[tag - self.first]
 
+    def is_named(self, tag: int) -> bool:
+        """Whether the id of *tag* came with the message."""
+        ids = self.batch.ids
+        return ids is not None and ids[self.index(tag)] is not None
+
     def settle_to(self, index: int, outcome: spi.Outcome, report: Report) -> None:
         """Everything up to *index* that is not known yet has *outcome*."""
         if not self.early:
@@ -62,12 +67,15 @@ class _Written:
 class Confirms:
     """Turns the confirms of one sender into ranges, ascending within each batch.
 
-    Tags count from 1 in every channel incarnation; ``restart`` begins a new one.
+    Tags count from 1 in every channel incarnation; ``restart`` begins a new one. A message that
+    nobody has named is called *prefix* and a number; numbers go on where tags begin again.
     """
 
-    __slots__ = ("_open", "_report", "_returned", "next_tag")
+    __slots__ = ("_base", "_open", "_report", "_returned", "next_tag", "prefix")
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, prefix: str) -> None:
+        self.prefix = prefix
+        self._base = 0
         self._report = report
         self._open: deque[_Written] = deque()
         self._returned = 0
@@ -77,6 +85,11 @@ class Confirms:
     def is_empty(self) -> bool:
         """Whether everything written has been reported."""
         return not self._open
+
+    @property
+    def next_number(self) -> int:
+        """The number in the id of the next message."""
+        return self._base + self.next_tag
 
     def written(self, batch: spi.Outgoing, refused: Mapping[int, spi.Outcome]) -> None:
         """Note that *batch* was written but for *refused*, which never will be."""
@@ -107,10 +120,23 @@ class Confirms:
         self._tidy()
 
     def find(self, message_id: str, routing_key: str | None) -> int | None:
-        """Return the tag of a returned message that a caller named; ``None`` if nothing fits.
+        """Return the tag of a message that came back; ``None`` if nothing fits.
+
+        *routing_key* ``None``: they all have the same.
+        """
+        number = message_id.removeprefix(self.prefix)
+        if number != message_id and number.isdecimal():
+            tag = int(number) - self._base
+            each = self._find(tag)
+            if each is not None and not each.is_named(tag):
+                return tag
+        return self._find_named(message_id, routing_key)
+
+    def _find_named(self, message_id: str, routing_key: str | None) -> int | None:
+        """Return the tag of a message whose id came with it.
 
         Returns come in publishing order, so of several with one id it is the first that was
-        written after the one returned last. *routing_key* ``None``: they all have the same.
+        written after the one returned last.
         """
         for each in self._open:
             ids = each.batch.ids
@@ -125,13 +151,6 @@ class Confirms:
                     return tag
         return None
 
-    def is_named_by_caller(self, tag: int) -> bool:
-        """Return whether the id of *tag* came with the message."""
-        each = self._find(tag)
-        if each is None or each.batch.ids is None:
-            return False
-        return each.batch.ids[each.index(tag)] is not None
-
     def lost(self, outcome: spi.Outcome) -> None:
         """Give *outcome* to everything that is not known; the channel is gone."""
         open_, self._open = self._open, deque()
@@ -141,6 +160,7 @@ class Confirms:
 
     def restart(self) -> None:
         """Begin a new channel incarnation."""
+        self._base += self.next_tag - 1
         self.next_tag = 1
         self._returned = 0
 

@@ -36,7 +36,7 @@ def batch_of(size: int, ids: list[str | None] | None = None) -> spi.Outgoing:
 
 def test_a_multiple_confirm_is_one_range_a_batch() -> None:
     reports = Reports()
-    confirms = Confirms(reports)
+    confirms = Confirms(reports, "p-")
     batches = [batch_of(500), batch_of(500)]
     for batch in batches:
         confirms.written(batch, {})
@@ -48,7 +48,7 @@ def test_a_multiple_confirm_is_one_range_a_batch() -> None:
 
 def test_tag_zero_means_everything() -> None:
     reports = Reports()
-    confirms = Confirms(reports)
+    confirms = Confirms(reports, "p-")
     batch = batch_of(7)
     confirms.written(batch, {})
     confirms.confirm(0, spi.ACCEPTED, multiple=True)
@@ -58,7 +58,7 @@ def test_tag_zero_means_everything() -> None:
 
 def test_a_later_batch_does_not_wait_for_an_earlier_one() -> None:
     reports = Reports()
-    confirms = Confirms(reports)
+    confirms = Confirms(reports, "p-")
     first, second = batch_of(1), batch_of(1)
     confirms.written(first, {})
     confirms.written(second, {})
@@ -69,7 +69,7 @@ def test_a_later_batch_does_not_wait_for_an_earlier_one() -> None:
 
 def test_what_was_refused_spends_no_tag_and_keeps_its_place() -> None:
     reports = Reports()
-    confirms = Confirms(reports)
+    confirms = Confirms(reports, "p-")
     batch, after = batch_of(4), batch_of(1)
     confirms.written(batch, {0: REFUSED, 2: REFUSED})
     confirms.written(after, {0: REFUSED})
@@ -83,7 +83,7 @@ def test_what_was_refused_spends_no_tag_and_keeps_its_place() -> None:
 
 def test_a_returned_message_is_rejected_although_it_is_confirmed_afterwards() -> None:
     reports = Reports()
-    confirms = Confirms(reports)
+    confirms = Confirms(reports, "p-")
     batch = batch_of(5)
     confirms.written(batch, {})
     confirms.returned(3, RETURN)
@@ -94,7 +94,7 @@ def test_a_returned_message_is_rejected_although_it_is_confirmed_afterwards() ->
 
 
 def test_returns_of_one_id_are_told_apart_by_their_order_and_routing_key() -> None:
-    confirms = Confirms(Reports())
+    confirms = Confirms(Reports(), "p-")
     batch = batch_of(6, ["a", "b", "a", None, "a", "b"])
     batch.routing_keys = ["x", None, "x", "x", "y", "y"]
     confirms.written(batch, {1: REFUSED})
@@ -109,13 +109,29 @@ def test_returns_of_one_id_are_told_apart_by_their_order_and_routing_key() -> No
     confirms.returned(second, RETURN)
     assert confirms.find("a", "x") is None
     assert confirms.find("b", None) == 5
-    assert confirms.is_named_by_caller(2)
-    assert not confirms.is_named_by_caller(3)
+
+
+def test_a_counted_id_is_found_by_its_number_unless_a_caller_uses_it() -> None:
+    confirms = Confirms(Reports(), "p-")
+    confirms.written(batch_of(3), {})
+    confirms.lost(LOST)
+    counted = batch_of(2)
+    named = batch_of(2, ["p-4", None])
+    named.routing_keys = ["x", "x"]
+    confirms.written(counted, {})
+    confirms.written(named, {})
+
+    assert confirms.next_number == 8
+    assert confirms.find("p-3", "x") is None  # of the channel before
+    assert confirms.find("p-4", "x") == 1
+    assert confirms.find("p-6", "x") is None  # a caller has named it
+    assert confirms.find("p-7", "x") == 4
+    assert confirms.find("other-4", "x") is None
 
 
 def test_after_a_loss_what_was_not_confirmed_is_unknown_and_tags_start_again() -> None:
     reports = Reports()
-    confirms = Confirms(reports)
+    confirms = Confirms(reports, "p-")
     first, second = batch_of(3), batch_of(2)
     confirms.written(first, {1: REFUSED})
     confirms.written(second, {})
@@ -137,7 +153,7 @@ def test_any_history_gives_each_message_what_the_broker_said_of_it(
     chance: random.Random, sizes: list[int]
 ) -> None:
     reports = Reports()
-    confirms = Confirms(reports)
+    confirms = Confirms(reports, "p-")
     expected: dict[int, list[spi.Outcome | None]] = {}
     tags: dict[int, tuple[int, int]] = {}
     batches = [batch_of(size) for size in sizes]
