@@ -106,13 +106,8 @@ class MemoryAdapter(Adapter, SupportsBacklog, SupportsDelete, SupportsPurge):
     def open_receiver(
         self, binding: Binding, flow: Flow, events: Events, *, timeout_s: float
     ) -> Receiver:
-        return MemoryReceiver(
-            self._broker,
-            _subscription(binding),
-            flow,
-            events,
-            counts_releases=binding.profile.capabilities.release.value == "counted",
-        )
+        promises = binding.profile.capabilities
+        return MemoryReceiver(self._broker, _subscription(binding), flow, events, promises)
 
     @override
     def inspect(self, specs: Sequence[Spec], *, timeout_s: float) -> Sequence[Spec]:

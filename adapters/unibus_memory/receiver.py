@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from unibus.spi import (
     SETTLED,
+    Capabilities,
     Events,
     Flow,
     Incoming,
@@ -37,14 +38,16 @@ class MemoryReceiver(Receiver):
         spec: Subscription,
         flow: Flow,
         events: Events,
-        *,
-        counts_releases: bool = False,
+        promises: Capabilities,
     ) -> None:
         self._broker = broker
         self._spec = spec
         self._flow = flow
         self._events = events
-        self._counts_releases = counts_releases
+        self._counts_releases = promises.release.value == "counted"
+        self._counts = bool(promises.attempts)
+        default_s = promises.lease.value.default_s
+        self._lease_s = spec.lease_s if spec.lease_s is not None else default_s
         self._lock = threading.Lock()
         self._held: dict[Held, int] = {}
         self._unsettled = 0
@@ -61,7 +64,7 @@ class MemoryReceiver(Receiver):
         limit = min(self._flow.max_batch, self._flow.max_unsettled - self._unsettled)
         # Dry before the look: what is published after it then wakes this consumer.
         self._is_dry = True
-        held = self._broker.take(self._spec.name, limit, self._spec.lease_s) if limit > 0 else None
+        held = self._broker.take(self._spec.name, limit, self._lease_s) if limit > 0 else None
         if held is None:
             return None
         self._is_dry = False
@@ -70,7 +73,7 @@ class MemoryReceiver(Receiver):
             self._unsettled += len(held)
         if (deadline := held.lease.deadline) is not None:
             self._watch(held, deadline)
-        return MemoryIncoming(held)
+        return MemoryIncoming(held, counts=self._counts)
 
     @override
     def settle(self, verdicts: Sequence[Verdict]) -> None:

@@ -13,11 +13,12 @@ from unibus_memory.machine.shared import Held
 class MemoryIncoming(Incoming):
     """Deliveries of one take; the ticket is what the machine holds for it."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("_counts", "_held")
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: Held, *, counts: bool) -> None:
         super().__init__(held)
         self._held = held
+        self._counts = counts
 
     @override
     def __len__(self) -> int:
@@ -34,6 +35,8 @@ class MemoryIncoming(Incoming):
 
     @override
     def attempt(self, index: int) -> int | None:
+        if not self._counts:
+            return None
         attempts = self._held.attempts
         return 1 if attempts is None else attempts[index] + 1
 

@@ -21,6 +21,7 @@ from unibus.spi import (
     VerdictKind,
 )
 from unibus_memory.broker import MemoryBroker
+from unibus_memory.profiles import PROFILES
 from unibus_memory.receiver import MemoryReceiver
 from unibus_memory.sender import MemorySender
 
@@ -75,7 +76,8 @@ class Log:
 class Bench:
     """A broker with one queue, and consumers of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, profile: str = "memory") -> None:
+        self.promises = PROFILES[profile].capabilities
         self.clock = ManualClock()
         self.broker = MemoryBroker(self.clock)
         self.broker.declare(QUEUE)
@@ -87,7 +89,7 @@ class Bench:
 
     def consumer(self, flow: Flow = Flow()) -> tuple[MemoryReceiver, Log]:  # noqa: B008  # a value
         log = Log()
-        return MemoryReceiver(self.broker, QUEUE.subscription, flow, log), log
+        return MemoryReceiver(self.broker, QUEUE.subscription, flow, log, self.promises), log
 
 
 def _settle(
@@ -215,4 +217,21 @@ def test_a_missing_topic_rejects_and_a_missing_subscription_refuses() -> None:
 
     assert bench.publish(b"a", to=nowhere.topic) == [OutcomeKind.REJECTED]
     with pytest.raises(NotFoundError, match="'nowhere' does not exist"):
-        MemoryReceiver(bench.broker, nowhere, Flow(), Log())
+        MemoryReceiver(bench.broker, nowhere, Flow(), Log(), bench.promises)
+
+
+def test_a_broker_that_counts_releases_counts_them() -> None:
+    bench = Bench("sqs")
+    receiver, _ = bench.consumer()
+    bench.publish(b"a")
+    _settle(receiver, _take(receiver), VerdictKind.RELEASE)
+
+    assert _take(receiver).attempt(0) == 2
+
+
+def test_a_broker_that_counts_nothing_says_so() -> None:
+    bench = Bench("rabbitmq-classic")
+    receiver, _ = bench.consumer()
+    bench.publish(b"a")
+
+    assert _take(receiver).attempt(0) is None
