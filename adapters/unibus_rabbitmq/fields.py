@@ -60,13 +60,13 @@ def encode_fields(values: Mapping[str, object]) -> bytes:
     flags = 0
     parts = [b""]
     for name, bit, kind in _FIELDS:
-        value = values.get(name)
-        if value is None:
+        if name not in values:
             continue
+        value = values[name]
         flags |= 1 << bit
         if kind == "s":
             parts.append(_encode_short(name, value))
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             parts.append(tables.encode_table(value))
         else:
             parts.append(_FIXED[kind].pack(value))

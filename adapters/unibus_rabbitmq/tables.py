@@ -63,14 +63,17 @@ def encode_table(headers: Mapping[str, spi.HeaderValue]) -> bytes:
     parts: list[bytes] = []
     for name, value in headers.items():
         encoded = name.encode()
-        if len(encoded) > MAX_NAME_BYTES:
+        size = len(encoded)
+        if size > MAX_NAME_BYTES:
             raise spi.MessageRejectedError(
-                f"header {name[:40]!r}...: the name has {len(encoded)} bytes; shorten it to at most"
+                f"header {name[:40]!r}...: the name has {size} bytes; shorten it to at most"
                 f" {MAX_NAME_BYTES}"
             )
-        parts.append(bytes((len(encoded),)))
-        parts.append(encoded)
-        parts.append(_encode_value(name, value))
+        if type(value) is str:  # nearly all of them
+            data = value.encode()
+            parts.append(b"%c%bS%b%b" % (size, encoded, _pack_size(len(data)), data))
+        else:
+            parts.append(b"%c%b%b" % (size, encoded, _encode_value(name, value)))
     table = b"".join(parts)
     return _pack_size(len(table)) + table
 

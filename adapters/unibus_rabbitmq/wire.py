@@ -49,6 +49,7 @@ _CARRIED = {  # a reserved header for each property that the model has no word f
         "content_type", "content_encoding", "correlation_id", "reply_to", "type", "app_id",
     )
 }  # fmt: skip
+_CARRIED_NAMES = frozenset(_CARRIED)
 _MAPPED = frozenset({
     header_names.KEY, header_names.ROUTING_KEY, header_names.PARTITION, header_names.ID, BYTES,
 })  # fmt: skip
@@ -87,14 +88,19 @@ def encode(
     Raises:
         MessageRejectedError: A value that RabbitMQ has no room for.
     """
-    timing = _Timing(*outgoing.timings[index] or _NO_TIMING) if outgoing.timings else _NO_TIMING
-    headers = _program_headers(outgoing, index)
+    timing = _NO_TIMING
+    if outgoing.timings and (given := outgoing.timings[index]) is not None:
+        timing = _Timing(*given)
+    headers = _program_headers(outgoing, index) if outgoing.headers else {}
     fields: dict[str, object] = {
         "delivery_mode": 2 if persistent else 1,
         "priority": timing.priority or 0,
         "timestamp": int(now_s),
-        **{name: headers.pop(header) for header, name in _CARRIED.items() if header in headers},
     }
+    if not _CARRIED_NAMES.isdisjoint(headers):
+        fields |= {
+            name: headers.pop(header) for header, name in _CARRIED.items() if header in headers
+        }
     _name_key_and_id(outgoing, index, headers, fields, message_id=message_id, direct=direct)
     if timing.ttl_s is not None:
         _limit_life(timing, headers, fields, now_s)
