@@ -31,12 +31,14 @@ class Wanted:
         bindings: What connects them.
         record: Says that they are connected, and how; ``None`` if nothing has to be.
         about: The exchange that the record goes with.
+        begins: A stream, and the queue that is to hold where it ends, unless it holds something.
     """
 
     objects: tuple[Exchange | Queue, ...] = ()
     bindings: tuple[Binding, ...] = ()
     record: Exchange | None = None
     about: str | None = None
+    begins: tuple[str, str] | None = None
 
 
 def ladder() -> Wanted:
@@ -115,11 +117,13 @@ def _stream(subscription: spi.Subscription) -> Wanted:
         name=names.position_queue(subscription),
         arguments={"x-queue-type": "classic", "x-max-length": 1},
     )
+    is_from_now_on = subscription.start is None
     return Wanted(
         objects=(_log(topic), position),
         bindings=(_log_binding(topic, source),),
         record=_subscription_record(subscription, source, None),
         about=source if topic.managed else None,
+        begins=(names.stream_queue(topic), position.name) if is_from_now_on else None,
     )
 
 

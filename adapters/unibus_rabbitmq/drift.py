@@ -24,6 +24,7 @@ class Work:
         objects: To be declared.
         bind: To be bound.
         unbind: To be bound no longer, after that: what matches both is never missed.
+        begins: A stream, and the queue that is to hold where it ends, unless it holds something.
         outdated: A record to be deleted.
         record: A record to be declared.
         about: The exchange that the record goes with.
@@ -32,6 +33,7 @@ class Work:
     objects: tuple[Exchange | Queue, ...] = ()
     bind: tuple[Binding, ...] = ()
     unbind: tuple[Binding, ...] = ()
+    begins: tuple[str, str] | None = None
     outdated: Exchange | None = None
     record: Exchange | None = None
     about: str | None = None
@@ -148,7 +150,9 @@ def _connection(
             kind="create",
             spec=spec,
             text=_bind_text(half_of(spec)),
-            native=Work(bind=want.bindings, record=want.record, about=want.about),
+            native=Work(
+                bind=want.bindings, begins=want.begins, record=want.record, about=want.about
+            ),
         )
 
 

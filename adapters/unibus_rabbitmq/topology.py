@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from unibus import spi
-from unibus_rabbitmq import declare, drift, names
+from unibus_rabbitmq import declare, drift, names, positions
 from unibus_rabbitmq.control import Connection, Control
 from unibus_rabbitmq.drift import Half, Work, half_of
 from unibus_rabbitmq.objects import Binding, Exchange, Queue
@@ -38,6 +38,8 @@ def apply(connection: Connection, change: spi.Change) -> None:
         control.bind(binding)
     for binding in work.unbind:
         control.unbind(binding)
+    if work.begins is not None and not control.count(work.begins[1]):
+        positions.remember_end(connection, *work.begins)
     if work.outdated is not None:
         control.delete_exchange(work.outdated.name)
     if work.record is not None:

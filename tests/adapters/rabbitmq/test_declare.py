@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from unibus import spi
-from unibus_rabbitmq import bindings, declare
+from unibus_rabbitmq import bindings, declare, positions
 from unibus_rabbitmq.objects import ALTERNATE, Queue
 
 ORDERS = spi.Topic("orders")
@@ -104,3 +105,34 @@ def test_a_native_argument_may_not_name_another_type_of_queue() -> None:
 
     with pytest.raises(spi.ConfigurationError, match="x-queue-type"):
         declare.wanted(spec, None)
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [(None, ("orders~stream", "audit~position")), ("earliest", None), ("latest", None)],
+)
+def test_a_stream_subscription_begins_where_the_log_ends_when_it_is_declared(
+    start: Literal["earliest", "latest"] | None, expected: tuple[str, str] | None
+) -> None:
+    spec = spi.Subscription("audit", topic=ORDERS, mode="stream", start=start)
+
+    assert declare.wanted(spec, None).begins == expected
+
+
+def test_a_log_is_there_before_its_first_reader() -> None:
+    by_profile = declare.wanted(ORDERS, "rabbitmq-stream")
+    by_retention = declare.wanted(replace(ORDERS, retention_s=60.0), None)
+
+    assert queue_of(by_profile, "orders~stream") == {"x-queue-type": "stream"}
+    assert queue_of(by_retention, "orders~stream")["x-max-age"] == "60s"
+    assert [each.name for each in declare.wanted(ORDERS, None).objects] == ["orders"]
+
+
+@pytest.mark.parametrize("body", [b"", b"-1", b"x", b"1.0"])
+def test_a_position_that_is_no_offset_is_an_error(body: bytes) -> None:
+    with pytest.raises(ValueError, match="position"):
+        positions.decode(body)
+
+
+def test_a_position_comes_back() -> None:
+    assert positions.decode(positions.encode(2**62)) == 2**62

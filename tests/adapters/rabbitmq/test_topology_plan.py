@@ -125,7 +125,7 @@ def planned(broker: Broker, *specs: spi.Spec) -> list[tuple[str, str]]:
 
 
 def test_a_plan_is_empty_once_it_was_applied(broker: Broker) -> None:
-    stream = spi.Subscription("audit", topic=ORDERS, mode="stream")
+    stream = spi.Subscription("audit", topic=ORDERS, mode="stream", start="latest")
     specs = (EMAIL, DEAD, ORDERS, stream, spi.Queue("jobs", ordering="key"))
     apply(broker, *specs)
 
@@ -271,7 +271,7 @@ def test_deleting_leaves_nothing_but_the_ladder(broker: Broker) -> None:
         ORDERS,
         replace(EMAIL, filter=spi.HeaderMatch({"a": 1})),
         DEAD,
-        spi.Subscription("audit", topic=ORDERS, mode="stream"),
+        spi.Subscription("audit", topic=ORDERS, mode="stream", start="earliest"),
         spi.Topic("lanes", ordering="key"),
         spi.Subscription("lane", topic=spi.Topic("lanes", ordering="key")),
     )
