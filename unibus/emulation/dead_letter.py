@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from unibus.capabilities import Capabilities, emulated
 from unibus.emulation.expiry import is_expired
-from unibus.emulation.handover import HandingLayer
+from unibus.emulation.handing import HandingLayer
 from unibus.emulation.layer import Setting
 from unibus.emulation.provenance import attempts, dead_copy, decoded, source_of
 from unibus.emulation.relay import Relay

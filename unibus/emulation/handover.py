@@ -7,22 +7,16 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from typing_extensions import override
-
 from unibus.clock import Timer
 from unibus.emulation.keeper import LeaseKeeper
-from unibus.emulation.layer import Setting
+from unibus.emulation.layer import Layer, Setting
 from unibus.emulation.relay import Relay
-from unibus.emulation.selection import SelectingLayer
 from unibus.errors import ClosedError, LeaseLostError, UnibusError
 from unibus.message import Message
 from unibus.outcome import Outcome, OutcomeKind, lease_lost, unknown
-from unibus.spi import Events, Incoming, Lease, Receiver, Verdict, VerdictKind
+from unibus.spi import Incoming, Lease, Verdict, VerdictKind
 
 _log = logging.getLogger("unibus.emulation")
-
-_SHARE_OF_CLOSE = 0.75  # the rest is for giving back in order
-Settled = Callable[[object, int, int, Outcome], None]
 
 
 class _Pending:
@@ -64,20 +58,17 @@ class Handover:
     Args:
         target: Names the target in logs.
         relay: Publishes the copies.
-        receiver: Takes the acknowledgements of the sources.
-        settled: Hears of sources whose lease ended first.
+        layer: Its inner receiver takes the acknowledgements of the sources, and its ``settled``
+            hears of those whose lease ended first.
         setting: Clock, backoff and leases.
     """
 
-    def __init__(
-        self, target: str, relay: Relay, receiver: Receiver, settled: Settled, setting: Setting
-    ) -> None:
+    def __init__(self, target: str, relay: Relay, layer: Layer, setting: Setting) -> None:
         self._target = target
         self._relay = relay
-        self._receiver = receiver
-        self._settled = settled
+        self._layer = layer
         self._setting = setting
-        self._keeper = LeaseKeeper(setting.clock, setting.lease_s, receiver.settle)
+        self._keeper = LeaseKeeper(setting.clock, setting.lease_s, layer.settle_inner)
         self._changed = threading.Condition()
         self._pending: dict[tuple[object, int], _Pending] = {}
         self._is_closing = False
@@ -136,7 +127,7 @@ class Handover:
     def _go(self, pending: _Pending) -> None:
         if pending.message is None:
             verdict = _verdict(pending, VerdictKind.NACK)
-            self._finish(pending, partial(self._receiver.settle, [verdict]))
+            self._finish(pending, partial(self._layer.settle_inner, [verdict]))
         else:
             self._relay.hand_over(pending.message, partial(self._handed_over, pending))
 
@@ -146,7 +137,7 @@ class Handover:
             self._note_recovery()
             if pending.lease.lost is None:
                 verdict = _verdict(pending, VerdictKind.ACK)
-                self._finish(pending, partial(self._receiver.settle, [verdict]))
+                self._finish(pending, partial(self._layer.settle_inner, [verdict]))
             else:
                 self._finish(pending, partial(self._report_lost, pending))
             return
@@ -208,7 +199,7 @@ class Handover:
             )
             self._changed.notify_all()
         if is_barrier_due:
-            self._receiver.barrier()
+            self._layer.barrier_inner()
 
     def _report_lost(self, pending: _Pending) -> None:
         cause = LeaseLostError(
@@ -216,7 +207,7 @@ class Handover:
             f" {self._target}; the broker delivers it again"
         )
         cause.__cause__ = pending.lease.lost
-        self._settled(*_key(pending), 1, lease_lost(cause))
+        self._layer.settled(*_key(pending), 1, lease_lost(cause))
 
     def _report_left(self, pending: _Pending, outcome: Outcome | None = None) -> None:
         cause: UnibusError = ClosedError(
@@ -224,7 +215,7 @@ class Handover:
             " the broker delivers it again"
         )
         cause.__cause__ = outcome.cause if outcome else None
-        self._settled(*_key(pending), 1, unknown(cause))
+        self._layer.settled(*_key(pending), 1, unknown(cause))
 
     def _note_failure(self, outcome: Outcome) -> None:
         with self._changed:
@@ -245,47 +236,6 @@ class Handover:
                 return
             self._is_failing = False
         _log.info("can publish to %s again", self._target)
-
-
-class HandingLayer(SelectingLayer):
-    """A layer that hands sources over to one target."""
-
-    def __init__(self, events: Events, setting: Setting, target: str, relay: Relay) -> None:
-        super().__init__(events)
-        self._setting = setting
-        self._target = target
-        self._relay = relay
-        self._handover: Handover
-
-    @override
-    def attach(self, inner: Receiver) -> None:
-        super().attach(inner)
-        self._handover = Handover(self._target, self._relay, inner, self.settled, self._setting)
-
-    @override
-    def barrier(self) -> None:
-        self._handover.await_barrier()
-        super().barrier()
-
-    @override
-    def lost(self, leases: Sequence[Lease], cause: Exception) -> None:
-        self._handover.drop_lost()
-        super().lost(leases, cause)
-
-    @override
-    def revoking(self, leases: Sequence[Lease], budget_s: float) -> None:
-        now = self._setting.clock.now
-        end = now() + budget_s
-        super().revoking(leases, budget_s)
-        if budget_s > 0:
-            self._handover.wait(max(end - now(), 0), leases)
-
-    @override
-    def close(self, timeout_s: float) -> None:
-        now = self._setting.clock.now
-        end = now() + timeout_s
-        self._handover.close(timeout_s * _SHARE_OF_CLOSE)
-        super().close(max(end - now(), timeout_s * (1 - _SHARE_OF_CLOSE)))
 
 
 def _key(pending: _Pending) -> tuple[object, int]:

@@ -75,6 +75,14 @@ class Layer(Receiver, SupportsSeek, Events):
         """Stand round *inner*, which was opened with this layer as its events."""
         self._inner = inner
 
+    def settle_inner(self, verdicts: Sequence[Verdict]) -> None:
+        """Have the inner receiver settle what this layer decided."""
+        self._inner.settle(verdicts)
+
+    def barrier_inner(self) -> None:
+        """Have the inner receiver confirm what this layer decided."""
+        self._inner.barrier()
+
     def pass_on(self, verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
         """Return what the inner receiver is to do about *verdicts*."""
         return verdicts

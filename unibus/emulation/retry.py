@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing_extensions import override
 
 from unibus.capabilities import Attempts, Capabilities, emulated
-from unibus.emulation.handover import HandingLayer
+from unibus.emulation.handing import HandingLayer
 from unibus.emulation.layer import Setting
 from unibus.emulation.provenance import attempts, retry_copy, source_of
 from unibus.emulation.relay import Relay
