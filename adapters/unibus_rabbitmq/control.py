@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import pika.exceptions
 
@@ -40,7 +40,7 @@ class Frame(Protocol):
 
 
 class Channel(Protocol):
-    """The part of pika's ``BlockingChannel`` that is used here."""
+    """A channel whose calls wait for the answer; named as pika's."""
 
     @property
     def is_open(self) -> bool:
@@ -98,38 +98,12 @@ class Channel(Protocol):
     def queue_purge(self, queue: str) -> object:
         """Empty a queue."""
 
-    def basic_qos(self, *, prefetch_count: int) -> object:
-        """Set how many deliveries may be held."""
-
-    def basic_consume(
-        self,
-        queue: str,
-        on_message_callback: Callable[[Any, Any, Any, bytes], None],
-        *,
-        arguments: Mapping[str, object],
-    ) -> object:
-        """Consume."""
-
-    def confirm_delivery(self) -> None:
-        """Wait for the confirm of every publish from now on."""
-
-    def basic_publish(
-        self, exchange: str, routing_key: str, body: bytes, properties: object, *, mandatory: bool
-    ) -> None:
-        """Publish."""
-
-    def close(self) -> None:
-        """Close it."""
-
 
 class Connection(Protocol):
-    """The part of pika's ``BlockingConnection`` that is used here."""
+    """Opens such channels."""
 
     def channel(self) -> Channel:
         """Open a channel."""
-
-    def process_data_events(self, time_limit: float) -> object:
-        """Receive for *time_limit* seconds."""
 
 
 class Presence(Enum):

@@ -8,8 +8,6 @@ from typing import Any, Final
 
 import pika
 
-from unibus_rabbitmq.control import Connection
-
 _QUIET_S: Final = 0.2
 _PREFETCH: Final = 1000
 
@@ -40,7 +38,26 @@ def of_start(start: str | datetime | None) -> str | datetime:
     return "first" if start == "earliest" else "next"
 
 
-def end_of(connection: Connection, stream: str) -> int:
+def remember_end(parameters: pika.ConnectionParameters, stream: str, position_queue: str) -> None:
+    """Have a subscription begin with the next message of *stream*; returns once that is stored.
+
+    On a connection of its own, which is gone afterwards.
+
+    Raises:
+        Exception: What pika raises.
+    """
+    connection = pika.BlockingConnection(parameters)
+    try:
+        offset = _end_of(connection, stream)
+        channel = connection.channel()
+        channel.confirm_delivery()
+        properties = pika.BasicProperties(delivery_mode=2)
+        channel.basic_publish("", position_queue, encode(offset), properties, mandatory=True)
+    finally:
+        connection.close()
+
+
+def _end_of(connection: pika.BlockingConnection, stream: str) -> int:
     """Return the offset that the next message of *stream* will have.
 
     AMQP 0-9-1 does not tell, so the last chunk is read until it is quiet. What is published
@@ -63,13 +80,3 @@ def end_of(connection: Connection, stream: str) -> int:
         connection.process_data_events(_QUIET_S / 10)
     channel.close()
     return offsets[-1] + 1 if offsets else 0
-
-
-def remember_end(connection: Connection, stream: str, position_queue: str) -> None:
-    """Have a subscription begin with the next message of *stream*; returns once that is stored."""
-    offset = end_of(connection, stream)
-    channel = connection.channel()
-    channel.confirm_delivery()
-    properties = pika.BasicProperties(delivery_mode=2)
-    channel.basic_publish("", position_queue, encode(offset), properties, mandatory=True)
-    channel.close()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from unibus import spi
-from unibus_rabbitmq import declare, drift, names, positions
+from unibus_rabbitmq import declare, drift, names
 from unibus_rabbitmq.control import Connection, Control
 from unibus_rabbitmq.drift import Half, Work, half_of
 from unibus_rabbitmq.objects import Binding, Exchange, Queue
@@ -22,8 +22,13 @@ def plan(
     return tuple(drift.changes(Control(connection), specs, default))
 
 
-def apply(connection: Connection, change: spi.Change) -> None:
+def apply(connection: Connection, change: spi.Change, begin: Callable[[str, str], None]) -> None:
     """Do *change*; doing it twice is doing it once, also from two processes.
+
+    Args:
+        connection: May block.
+        change: From ``plan``.
+        begin: Told a stream and a position queue, stores in it where the stream ends.
 
     Raises:
         TopologyConflictError: It is one that cannot be done.
@@ -39,7 +44,7 @@ def apply(connection: Connection, change: spi.Change) -> None:
     for binding in work.unbind:
         control.unbind(binding)
     if work.begins is not None and not control.count(work.begins[1]):
-        positions.remember_end(connection, *work.begins)
+        begin(*work.begins)
     if work.outdated is not None:
         control.delete_exchange(work.outdated.name)
     if work.record is not None:

@@ -23,10 +23,14 @@ class Broker:
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], tuple[object, ...]] = {}
         self.bound: list[tuple[object, ...]] = []
+        self.begun: list[tuple[str, str]] = []
         self.may_declare = True
 
     def channel(self) -> Channel:
         return Channel(self)
+
+    def begin(self, stream: str, position_queue: str) -> None:
+        self.begun.append((stream, position_queue))
 
 
 class Channel:
@@ -34,21 +38,17 @@ class Channel:
         self.broker = broker
         self.is_open = True
 
-    def exchange_declare(  # as pika's
+    def exchange_declare(
         self,
         exchange: str,
         exchange_type: str = "direct",
         *,
         passive: bool = False,
-        durable: bool = False,
-        auto_delete: bool = False,
-        internal: bool = False,
         arguments: Mapping[str, object] | None = None,
-    ) -> object:
-        alternate = (arguments or {}).get(ALTERNATE)
-        wanted = {"type": exchange_type, "durable": durable, ALTERNATE: alternate}
-        wanted |= {"auto_delete": auto_delete, "internal": internal}
-        return self._declare("exchange", exchange, wanted, passive=passive)
+        **switches: object,
+    ) -> None:
+        wanted = {"type": exchange_type, **switches, ALTERNATE: (arguments or {}).get(ALTERNATE)}
+        self._declare("exchange", exchange, wanted, passive=passive)
 
     def queue_declare(
         self,
@@ -75,7 +75,7 @@ class Channel:
             self.broker.items[kind, name] = tuple(wanted.items())
             return
         before = dict(found)
-        for argument in sorted(before.keys() | wanted.keys()):
+        for argument in dict.fromkeys([*before, *wanted]):
             asked, has = wanted.get(argument), before.get(argument)
             if asked != has:
                 said = "received none" if asked is None else f"received '{asked}'"
@@ -116,7 +116,7 @@ def broker() -> Broker:
 def apply(broker: Broker, *specs: spi.Spec, default: str | None = None) -> list[str]:
     changes = topology.plan(broker, specs, default)
     for change in changes:
-        topology.apply(broker, change)
+        topology.apply(broker, change, broker.begin)
     return [change.text for change in changes]
 
 
@@ -125,7 +125,7 @@ def planned(broker: Broker, *specs: spi.Spec) -> list[tuple[str, str]]:
 
 
 def test_a_plan_is_empty_once_it_was_applied(broker: Broker) -> None:
-    stream = spi.Subscription("audit", topic=ORDERS, mode="stream", start="latest")
+    stream = spi.Subscription("audit", topic=ORDERS, mode="stream")
     specs = (EMAIL, DEAD, ORDERS, stream, spi.Queue("jobs", ordering="key"))
     apply(broker, *specs)
 
@@ -136,6 +136,14 @@ def test_a_plan_changes_nothing(broker: Broker) -> None:
     topology.plan(broker, [EMAIL, ORDERS], None)
 
     assert broker.items == {}
+
+
+def test_a_stream_subscription_begins_once_where_the_log_ends(broker: Broker) -> None:
+    stream = spi.Subscription("audit", topic=ORDERS, mode="stream")
+    apply(broker, ORDERS, stream)
+    apply(broker, ORDERS, stream)
+
+    assert broker.begun == [("orders~stream", "audit~position")]
 
 
 def test_topics_come_first_in_the_brokers_own_words(broker: Broker) -> None:
@@ -220,13 +228,8 @@ def test_a_filter_the_broker_does_not_say_in_full_is_not_replaced(broker: Broker
             spi.Topic("log", retention_s=90.0),
             "stream log~stream exists with another x-max-age: asked 90s, it has 60s",
         ),
-        (
-            spi.Queue("jobs"),
-            spi.Queue("jobs", profile="rabbitmq-classic"),
-            "queue jobs (classic) exists with another x-delivery-limit",
-        ),
     ],
-    ids=["attempts", "topic", "ordering", "lanes", "retention", "profile"],
+    ids=["attempts", "topic", "ordering", "lanes", "retention"],
 )
 def test_what_cannot_be_changed_is_refused_and_says_what_differs(
     broker: Broker, before: spi.Spec, after: spi.Spec, why: str
@@ -238,7 +241,7 @@ def test_what_cannot_be_changed_is_refused_and_says_what_differs(
     assert {change.kind for change in changes} == {"refuse"}
     assert why in changes[0].text
     with pytest.raises(spi.TopologyConflictError, match="delete it"):
-        topology.apply(broker, changes[0])
+        topology.apply(broker, changes[0], broker.begin)
 
 
 def test_a_user_who_may_not_declare_gets_a_plan_all_the_same(broker: Broker) -> None:
@@ -271,9 +274,8 @@ def test_deleting_leaves_nothing_but_the_ladder(broker: Broker) -> None:
         ORDERS,
         replace(EMAIL, filter=spi.HeaderMatch({"a": 1})),
         DEAD,
-        spi.Subscription("audit", topic=ORDERS, mode="stream", start="earliest"),
-        spi.Topic("lanes", ordering="key"),
-        spi.Subscription("lane", topic=spi.Topic("lanes", ordering="key")),
+        spi.Subscription("audit", topic=ORDERS, mode="stream"),
+        spi.Queue("jobs", ordering="key"),
     )
     apply(broker, *specs)
 
