@@ -1,0 +1,292 @@
+"""The channel that a receiver consumes on: opened, watched, given back, and opened again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import pika
+from typing_extensions import override
+
+from unibus import spi
+from unibus_rabbitmq import errors
+from unibus_rabbitmq.channel import Channel, User
+from unibus_rabbitmq.connection import Connection
+from unibus_rabbitmq.loop import Done
+from unibus_rabbitmq.session import Holder, Plan, Session
+from unibus_rabbitmq.settling import OwnSide, PikaSide, Settler
+from unibus_rabbitmq.shards import Shards
+
+_RETRY_S: Final = (0.05, 1.0)
+_OVERDUE_S: Final = 15.0
+
+
+class Consuming(User):
+    """One channel at a time; all of it runs on the loop's thread, but for ``open``.
+
+    Attributes:
+        session: What is consumed on now, from the moment it is asked for.
+        shards: The queues.
+    """
+
+    def __init__(self, connection: Connection, holder: Holder, plan: Plan, where: str) -> None:
+        self.session: Session | None = None
+        self.shards = Shards(
+            plan.queues, plan.flow.max_unsettled, is_ordered=plan.is_ordered, is_log=plan.is_log
+        )
+        self._connection = connection
+        self._holder = holder
+        self._plan = plan
+        self._where = where
+        self._channel: Channel | None = None
+        self._is_wanted = True
+        self._asked_at: float | None = None
+        self._failures = 0
+        self._opened: Done[None] | None = None
+        self._closing: Session | None = None
+        self._closed: Callable[[], None] | None = None
+
+    def open(self, timeout_s: float) -> None:
+        """Consume, or fail; any thread.
+
+        Raises:
+            Exception: What pika says, e.g. a 404.
+        """
+
+        def start(done: Done[None]) -> None:
+            self._opened = done
+            self._connection.join(self)
+
+        try:
+            self._connection.loop.call(start, timeout_s, "opening a receiver")
+        except BaseException:
+            self._connection.loop.nudge(self.leave)
+            raise
+
+    # ---- opening
+
+    @override
+    def connected(self) -> None:
+        self._open_channel()
+
+    def resume(self) -> None:
+        """Consume again after ``give_back``."""
+        self._is_wanted = True
+        self._open_channel()
+
+    def _open_channel(self) -> None:
+        if not self._is_wanted or self._channel is not None or not self._connection.is_open:
+            return
+        try:
+            self._channel = self._connection.channel(self._channel_opened)
+        except pika.exceptions.NoFreeChannels as error:
+            self._failed(error)
+            return
+        self.ask()
+        self._channel.add_on_close_callback(self._channel_closed)
+        self._channel.add_on_cancel_callback(self._cancelled)
+
+    def _channel_opened(self, channel: Channel) -> None:
+        if channel is not self._channel or not self._is_wanted:
+            channel.close()
+            self._channel = None
+            return
+        self._holder.prepare(channel, lambda arguments: self._begin(channel, arguments))
+
+    def _begin(self, channel: Channel, arguments: dict[str, object]) -> None:
+        if channel is not self._channel:
+            return
+        transport = self._connection.transport
+        side = PikaSide(channel) if transport is None else OwnSide(transport, channel)
+        plan = self._plan
+        settler = Settler(
+            side, self._holder.settled, is_ordered=plan.is_ordered, is_log=plan.is_log
+        )
+        session = self.session = Session(channel, side, settler)
+        came: Callable[..., None] = self._came
+        if isinstance(side, OwnSide):
+            side.begin(session.rows, self._holder.burst)
+            came = _nothing
+        self.shards.consume(channel, came, arguments, lambda: self._delivers(session))
+
+    def _came(self, _channel: Channel, method: Any, properties: Any, body: bytes) -> None:  # noqa: ANN401  # pika ships no types
+        session = self.session
+        if session is None:
+            return
+        if not session.rows:
+            self._connection.loop.burst(self._holder.burst)
+        session.rows.append((method.delivery_tag, method, properties, body))
+
+    def _delivers(self, session: Session) -> None:
+        if session is not self.session:
+            return
+        self.answered()
+        self._failures = 0
+        # A consume that is refused has no lease to lose.
+        session.lease = spi.Lease(f"channel {session.channel.channel_number}")
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened(None)
+        self._holder.began(session)
+        self._look_later(session)
+
+    # ---- watching
+
+    def ask(self) -> None:
+        """Note that the broker owes an answer."""
+        self._asked_at = time.monotonic()
+
+    def answered(self) -> None:
+        """Note that it has given it."""
+        self._asked_at = None
+
+    @override
+    def is_overdue(self, now: float) -> bool:
+        return self._asked_at is not None and now - self._asked_at > _OVERDUE_S
+
+    @override
+    def blocked(self, reason: str | None) -> None:
+        """Nothing: only publishing is blocked."""
+
+    def _look_later(self, session: Session) -> None:
+        if not self._plan.is_log:
+            self._connection.loop.later(self.shards.look_again_s, lambda: self._look(session))
+
+    def _look(self, session: Session) -> None:
+        """See now and then whether the queues still know of this consumer."""
+        if session is not self.session:
+            return
+        if self.shards.is_deaf(is_held=session.is_held):
+            self._drop(session, spi.ConnectionLostError("the queue no longer knows its consumer"))
+            return
+
+        def looked() -> None:
+            if session is self.session:
+                self.answered()
+                self._look_later(session)
+
+        self.ask()
+        self.shards.look(session.channel, looked)
+
+    def _cancelled(self, _frame: object) -> None:
+        """The broker ended the consumer: without this it would be connected and deaf."""
+        if self.session is None:
+            return
+        cause = spi.NotFoundError(
+            f"RabbitMQ at {self._where} ended the consumer of {', '.join(self._plan.queues)}: the"
+            " queue was deleted or is moving to another node; declare it again"
+        )
+        self._drop(self.session, cause)
+
+    # ---- losing
+
+    @override
+    def disconnected(self, cause: Exception) -> None:
+        if self._opened is not None:
+            self._fail_open(cause)
+        elif self._closing is not None:
+            self._closing.settler.lost(spi.unknown(errors.translate(cause, self._where)))
+            self._retired()
+        else:
+            self._lose(cause)
+
+    def _channel_closed(self, channel: Channel, cause: Exception) -> None:
+        """By the broker or with the connection; of our own closing ``_retired`` hears."""
+        session = self.session
+        if session is not None and session.channel is channel:
+            session.side.end()
+        if channel is not self._channel or self._closing is not None:
+            return
+        if self._connection.is_open:
+            self._failed(cause)
+
+    def _failed(self, cause: Exception) -> None:
+        if self._opened is not None:
+            self._fail_open(cause)
+            return
+        self._lose(cause)
+        least, most = _RETRY_S
+        delay_s = min(most, least * 2**self._failures)
+        self._failures = min(self._failures + 1, 10)
+        self._connection.loop.later(delay_s, self._open_channel)
+
+    def _fail_open(self, cause: Exception) -> None:
+        opened, self._opened = self._opened, None
+        self.leave()
+        if opened is not None:
+            opened(cause)
+
+    def _lose(self, cause: Exception) -> None:
+        session, self.session, self._channel = self.session, None, None
+        self.answered()
+        self._holder.ended(session, errors.translate(cause, self._where))
+
+    def _drop(self, session: Session, cause: Exception) -> None:
+        """Give up a channel that still works; another is opened a little later."""
+        self._lose(cause)
+        self._channel = session.channel
+        self._retire(session, None)
+
+    # ---- giving back
+
+    def give_back(self) -> None:
+        """Close the channel and stay away until ``resume``."""
+        self._is_wanted = False
+        session, self.session = self.session, None
+        if session is not None:
+            session.settler.ask()
+            self._retire(session, None)
+
+    def close(self, session: Session, closed: Callable[[], None]) -> None:
+        """Close the channel for good; *closed* once the broker has done all that came before."""
+        self._is_wanted = False
+        self.session = None
+        session.settler.ask()
+        self._retire(session, closed)
+
+    def _retire(self, session: Session, closed: Callable[[], None] | None) -> None:
+        """Close the channel; what is unsettled goes back in order."""
+        self._closing, self._closed = session, closed
+        self.ask()
+
+        def done(_frame: object = None) -> None:
+            if self._closing is session:
+                session.settler.answered()
+                self._retired()
+
+        if not (self._plan.tears and isinstance(session.side, PikaSide)):
+            session.side.close(done)
+            return
+
+        def tear(_frame: object) -> None:
+            done()
+            self._connection.tear(spi.ClosedError("given back"))
+
+        # pika would cancel first; so the socket goes, once everything has arrived.
+        session.settler.ask()
+        session.channel.basic_qos(prefetch_count=self.shards.prefetch, callback=tear)
+
+    def _retired(self) -> None:
+        self._closing = self._channel = None
+        self.answered()
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()
+        else:
+            self._connection.loop.later(_RETRY_S[0], self._open_channel)
+
+    def leave(self) -> None:
+        """Want nothing more of the connection."""
+        self._is_wanted = False
+        self._connection.leave(self)
+        session, channel = self.session, self._channel
+        self.session = self._channel = None
+        if session is not None:
+            session.side.close(_nothing)
+        elif channel is not None and channel.is_open:
+            channel.close()
+
+
+def _nothing(*_arguments: object) -> None:
+    """Stands where a callback is asked for and none is needed."""
