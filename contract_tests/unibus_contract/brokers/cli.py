@@ -19,7 +19,7 @@ _COLUMNS = "{:<24} {:<10} {:<8} {:<12} {:<8} {:>8}  {}"
 
 @app.command()
 def up(
-    kinds: Annotated[list[str], typer.Argument(metavar="KIND...", help="Such as rabbitmq.")],
+    kinds: Annotated[list[str], typer.Argument(metavar="KIND", help="Such as rabbitmq.")],
     version: Annotated[
         str | None, typer.Option(help="Such as 4.3, 4.0 or 3.10; without it the newest.")
     ] = None,

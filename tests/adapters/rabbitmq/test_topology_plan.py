@@ -128,7 +128,6 @@ def test_a_plan_is_empty_once_it_was_applied(broker: Broker) -> None:
     stream = spi.Subscription("audit", topic=ORDERS, mode="stream")
     specs = (EMAIL, DEAD, ORDERS, stream, spi.Queue("jobs", ordering="key"))
     apply(broker, *specs)
-
     assert planned(broker, *specs) == []
 
 
@@ -176,7 +175,6 @@ def test_a_queue_that_somebody_deleted_is_bound_again(broker: Broker) -> None:
 
 def test_a_record_goes_with_its_topic(broker: Broker) -> None:
     apply(broker, ORDERS, EMAIL)
-
     assert ("exchange", "orders", "email~subscription", "", ()) in broker.bound
     assert dict(broker.items["exchange", "email~subscription"])["auto_delete"]
 
@@ -184,12 +182,13 @@ def test_a_record_goes_with_its_topic(broker: Broker) -> None:
 def test_another_filter_is_bound_instead_of_the_old_one(broker: Broker) -> None:
     apply(broker, ORDERS, replace(EMAIL, filter=spi.Pattern("a", "b")))
 
-    texts = apply(broker, replace(EMAIL, filter=spi.Pattern("b", "c")))
+    after = replace(EMAIL, filter=spi.Pattern("b", "c"))
 
-    assert texts == ['bind email by ["b", "c"] instead of ["a", "b"]; what waits in it stays']
+    [text] = apply(broker, after)
+    assert text.startswith('bind email by ["b", "c"] instead of ["a", "b"]')
     keys = {row[3] for row in broker.bound if row[:3] == ("queue", "email", "orders")}
     assert keys == {"b", "c"}
-    assert planned(broker, replace(EMAIL, filter=spi.Pattern("b", "c"))) == []
+    assert planned(broker, after) == []
 
 
 def test_another_filter_leaves_the_exchange_beside_the_topic_to_others(broker: Broker) -> None:
@@ -247,7 +246,6 @@ def test_what_cannot_be_changed_is_refused_and_says_what_differs(
 def test_a_user_who_may_not_declare_gets_a_plan_all_the_same(broker: Broker) -> None:
     apply(broker, ORDERS, EMAIL)
     broker.may_declare = False
-
     assert planned(broker, ORDERS, EMAIL) == []
 
 

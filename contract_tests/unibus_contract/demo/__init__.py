@@ -1,0 +1,1 @@
+"""The order program: one ordinary service, unchanged on every broker."""

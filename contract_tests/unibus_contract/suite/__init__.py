@@ -1,0 +1,1 @@
+"""The tests, by family; each function proves the one clause that its decorator names."""

@@ -1,0 +1,80 @@
+"""Leases that are kept while the program works, and those that run out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from unibus import observe
+from unibus.clock import Clock
+from unibus.engine.taken import Taken
+from unibus.engine.timers import Alarm
+from unibus.spi import Lease, Verdict
+
+_log = observe.logger("consumer")
+
+_FEWEST_TRIES = 8  # in a lease's life, while the broker does not answer
+
+
+class Renewal:
+    """Extends leases at half of their time, and lets nothing start under those that ran out.
+
+    One timer for all of them. When an extension fails, the adapter says that the lease is lost.
+
+    Args:
+        clock: Tells the time and calls back.
+        lease_s: How long to extend by; ``None`` if leases are not extended, only watched.
+        batches: Returns what is not wholly settled.
+        settle: Takes the extensions.
+        stale: Has a batch looked at before anything of it is handed out.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        lease_s: float | None,
+        batches: Callable[[], Iterable[Taken]],
+        settle: Callable[[Sequence[Verdict]], None],
+        stale: Callable[[Taken], None],
+    ) -> None:
+        self._clock = clock
+        self._lease_s = lease_s
+        self._batches = batches
+        self._settle = settle
+        self._stale = stale
+        self._alarm = Alarm(clock, self._look)
+
+    def watch(self, taken: Taken) -> None:
+        """Keep the leases of *taken* while something under them is unsettled."""
+        for _, _, lease in taken.incoming.leases():
+            if lease.deadline is not None:
+                self._alarm.set(self._next_look(lease.deadline))
+
+    def close(self) -> None:
+        """Let every lease be."""
+        self._alarm.close()
+
+    def _next_look(self, deadline: float) -> float:
+        if self._lease_s is None:
+            return deadline
+        half = deadline - self._lease_s / 2
+        now = self._clock.now()
+        # An extension that is not answered yet has not moved the deadline: try again, not at once.
+        return half if now < half else min(now + self._lease_s / _FEWEST_TRIES, deadline)
+
+    def _look(self) -> None:
+        now = self._clock.now()
+        verdicts: list[Verdict] = []
+        for taken in self._batches():
+            for first, length, lease in taken.incoming.leases():
+                if lease.lost is None and lease.deadline is not None and not lease.stopping:
+                    self._look_at(taken, first, first + length, lease, now, verdicts)
+        if verdicts:
+            self._settle(verdicts)
+        # The deadlines may have moved in answer.
+        for taken in self._batches():
+            for first, length, lease in taken.incoming.leases():
+                ...
+
+    def _look_at(
+        self, taken: Taken, first: int, stop: int, lease: Lease, now: float, verdicts: list[Verdict]
+    ) -> None: ...

@@ -1,0 +1,117 @@
+"""What became of the deliveries of one batch, as ranges; keeps no message alive."""
+
+from __future__ import annotations
+
+from unibus.outcome import SENT, Outcome, OutcomeKind
+
+Range = tuple[int, int]
+"""From the first index up to, not including, the second."""
+
+
+class Ledger:
+    """The answers to one batch's settlements. Writers hold the inbox's lock; readers need none.
+
+    It outlives the batch until the broker has answered everything. Native messages hang on the
+    batch and not on this: to keep them until a commit doubles the cost of a message on Kafka.
+    """
+
+    __slots__ = ("_final", "_open", "_sent", "ticket")
+
+    def __init__(self, ticket: object) -> None:
+        self.ticket = ticket
+        self._open: list[Range] = []
+        self._sent: list[Range] = []
+        self._final: list[tuple[int, int, Outcome]] = []
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether everything that was handed over has its final outcome."""
+        return not self._open
+
+    def hand_over(self, first: int, stop: int) -> None:
+        """Note that a settlement of this range is now with the adapter."""
+        _append(self._open, first, stop)
+
+    def sent(self, first: int, stop: int) -> None:
+        """Note that a settlement of this range is on its way to a broker that answers none."""
+        _append(self._sent, first, stop)
+
+    def answer(self, first: int, stop: int, outcome: Outcome) -> int:
+        """Note the final outcome of a range; return for how many it was awaited."""
+        cuts = _cut(self._open, first, stop)
+        for cut_first, cut_stop in cuts:
+            self.decide(cut_first, cut_stop, outcome)
+        return sum(cut_stop - cut_first for cut_first, cut_stop in cuts)
+
+    def decide(self, first: int, stop: int, outcome: Outcome) -> None:
+        """Note the outcome of a range that is not, or no longer, awaited."""
+        final = self._final
+        if final and final[-1][1] == first and final[-1][2] is outcome:
+            final[-1] = (final[-1][0], stop, outcome)
+        else:
+            final.append((first, stop, outcome))
+
+    def abandon(self, outcome: Outcome) -> int:
+        """Give everything that is still awaited *outcome*, unless it is sent; return how many.
+
+        What was sent stays ``sent``: that is all that will ever be known of it.
+        """
+        count = 0
+        for first, stop in list(self._open):
+            if any(a <= first and stop <= b for a, b in self._sent):
+                _cut(self._open, first, stop)
+            else:
+                count += self.answer(first, stop, outcome)
+        return count
+
+    def awaited(self) -> tuple[Range, ...]:
+        """Return the ranges that are with the adapter and not answered."""
+        return tuple(self._open)
+
+    def is_any_awaited(self, ranges: tuple[Range, ...]) -> bool:
+        """Return whether one of *ranges*, as ``awaited`` gave them, is not wholly answered."""
+        return any(first < b and a < stop for first, stop in ranges for a, b in tuple(self._open))
+
+    def final(self, index: int) -> Outcome | None:
+        """Return the final outcome of *index*; ``None`` while there is none."""
+        for first, stop, outcome in self._final:
+            if first <= index < stop:
+                return outcome
+        return None
+
+    def outcome(self, index: int) -> Outcome | None:
+        """Return what is known of *index* now: its final outcome, ``sent`` or ``None``."""
+        final = self.final(index)
+        if final is None and any(a <= index < b for a, b in tuple(self._sent)):
+            return SENT
+        return final
+
+    def is_lost(self, index: int) -> bool:
+        """Return whether *index* ended with its lease."""
+        final = self.final(index) if self._final else None
+        return final is not None and final.kind is OutcomeKind.LEASE_LOST
+
+
+def _append(ranges: list[Range], first: int, stop: int) -> None:
+    if ranges and ranges[-1][1] == first:
+        ranges[-1] = (ranges[-1][0], stop)
+    else:
+        ranges.append((first, stop))
+
+
+def _cut(ranges: list[Range], first: int, stop: int) -> list[Range]:
+    """Take *first* to *stop* out of *ranges*; return the parts that were there."""
+    taken: list[Range] = []
+    left: list[Range] = []
+    for a, b in ranges:
+        low, high = max(a, first), min(b, stop)
+        if low >= high:
+            left.append((a, b))
+            continue
+        taken.append((low, high))
+        if a < low:
+            left.append((a, low))
+        if high < b:
+            left.append((high, b))
+    ranges[:] = left
+    return taken
