@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from unibus.spi import Clock, Lease, LeaseLostError, Outgoing, Spec, Subscription, Timer, Topic
@@ -59,33 +59,31 @@ class MemoryBroker:
             else:
                 self._directory.delete_topic(spec.name)
 
-    def publish(self, target: Topic | Subscription, batch: Outgoing) -> bool:
-        """Store *batch*; return whether anybody got any of it.
+    def publish(self, target: Topic | Subscription, batch: Outgoing) -> Collection[int]:
+        """Store *batch*; return the indexes, ascending, of what no subscription wanted.
 
         Raises:
             NotFoundError: The target does not exist.
         """
         clock = self.clock
         with self._lock:
-            now = clock.now()
+            now, wall = clock.now(), clock.wall()
             wake: list[Taker] = []
-            routed = False
+            unwanted: Collection[int] = ()
             if isinstance(target, Topic):
-                for state, chunk, indexes in self._directory.route(
-                    target.name, batch, clock.wall()
-                ):
+                unwanted = range(len(batch))
+                for state, chunk, indexes in self._directory.route(target.name, batch, wall):
                     state.messages.publish(chunk, indexes, now)
                     wake += self._stirred(state)
-                    routed = True
+                    unwanted = _without(unwanted, indexes)
             else:
                 state = self._directory.subscription(target.name)
-                chunk = self._directory.address(target.name, batch, clock.wall())
+                chunk = self._directory.address(target.name, batch, wall)
                 state.messages.publish(chunk, None, now)
                 wake += self._stirred(state)
-                routed = True
         for taker in wake:
             taker.wake()
-        return routed
+        return unwanted
 
     def join(self, subscription: str, taker: Taker) -> None:
         """Register a consumer.
@@ -169,3 +167,11 @@ class MemoryBroker:
         with self._lock:
             self._timers.pop(name, None)
         self.change(name, lambda state, now: state.messages.wake(now))
+
+
+def _without(indexes: Collection[int], wanted: Sequence[int] | None) -> Collection[int]:
+    """Return *indexes* less the *wanted* ones; ``None`` wants all."""
+    if wanted is None or not indexes:
+        return ()
+    taken = set(wanted)
+    return [index for index in indexes if index not in taken]

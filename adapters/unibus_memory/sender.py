@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from itertools import groupby
 
 from typing_extensions import override
 
@@ -62,13 +64,20 @@ class MemorySender(Sender):
 
     def _drain(self) -> None:
         while (batch := self._source.pull()) is not None:
-            self._source.completed(batch, 0, len(batch), self._publish(batch))
+            for first, count, outcome in self._publish(batch):
+                self._source.completed(batch, first, count, outcome)
 
-    def _publish(self, batch: Outgoing) -> Outcome:
+    def _publish(self, batch: Outgoing) -> Iterator[tuple[int, int, Outcome]]:
         try:
-            routed = self._broker.publish(self._target, batch)
+            unwanted = self._broker.publish(self._target, batch)
         except NotFoundError as error:
-            return rejected(error)
-        if routed or not self._reports_unroutable:
-            return ACCEPTED
-        return rejected(UnroutableError(f"no subscription of {self._target.name!r} matches"))
+            yield 0, len(batch), rejected(error)
+            return
+        if not unwanted or not self._reports_unroutable:
+            yield 0, len(batch), ACCEPTED
+            return
+        unroutable = rejected(UnroutableError(f"no subscription of {self._target.name!r} matches"))
+        lost = frozenset(unwanted)
+        for is_lost, group in groupby(range(len(batch)), lost.__contains__):
+            indexes = list(group)
+            yield indexes[0], len(indexes), unroutable if is_lost else ACCEPTED

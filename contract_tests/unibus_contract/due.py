@@ -111,10 +111,8 @@ class Due:
         Raises:
             ValueError: It is malformed or names what capabilities do not have.
         """
-        groups = tuple(
-            tuple(_term(part) for part in group.split(" and ")) for group in text.split(" or ")
-        )
-        return cls(text, groups if text else ())
+        groups = text.split(" or ") if text else ()
+        return cls(text, tuple(tuple(map(_term, each.split(" and "))) for each in groups))
 
     def holds(self, view: View) -> bool:
         """Return whether the clause is due for what *view* shows."""

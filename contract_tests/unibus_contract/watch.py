@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from unibus import Bus
+from unibus.clock import SystemClock
 from unibus.spi import (
     AcksLevel,
     Adapter,
@@ -26,7 +29,6 @@ from unibus_contract.harness import BrokerUnderTest
 from unibus_contract.wrap import AdapterWrap, ReceiverWrap, SenderWrap
 
 if TYPE_CHECKING:
-    from unibus import Bus
     from unibus.requirements import Requirements
 
 
@@ -168,8 +170,10 @@ class OverWrapped(BrokerUnderTest):
         options: Mapping[str, object] | None = None,
         timeout_s: float = 10.0,
     ) -> Bus:
-        adapter = open_adapter(url, options=options, timeout_s=timeout_s)
-        return Bus.over(self._wrap(adapter), require=require)
+        clock = SystemClock()
+        (entry_point,) = entry_points(group="unibus.adapters", name=url.partition("://")[0])
+        adapter = entry_point.load().open(url, options or {}, clock=clock, timeout_s=timeout_s)
+        return Bus.over(self._wrap(adapter), clock=clock, require=require)
 
 
 def watched(broker: BrokerUnderTest) -> tuple[BrokerUnderTest, Watch]:

@@ -7,10 +7,10 @@ from typing import Generic, TypeVar, overload
 
 from typing_extensions import override
 
-from unibus.engine.deliveries import Delivery
+from unibus.engine.deliveries import AnyDelivery
 from unibus.engine.taken import Taken
 
-D = TypeVar("D", bound=Delivery)
+D = TypeVar("D", bound=AnyDelivery)
 Slice = tuple[Taken, int, int]
 """Deliveries of one batch, from the first index up to, not including, the second."""
 

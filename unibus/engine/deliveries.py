@@ -17,7 +17,7 @@ from unibus.spi import VerdictKind
 _log = observe.logger("consumer")
 
 
-class Delivery:
+class AnyDelivery:
     """A message, and the duty to settle it; what both fronts have in common.
 
     The body is there at once, everything else is decoded when it is read. Settling is a plain call

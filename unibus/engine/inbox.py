@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -19,6 +20,11 @@ from unibus.spi import Lease, Link, Outcome, Verdict
 
 _log = observe.logger("consumer")
 
+_LINKS = {
+    Link.UP: (logging.INFO, observe.LINK_UP, "receiving from %s again (%s)"),
+    Link.DOWN: (logging.WARNING, observe.LINK_DOWN, "lost the way to %s, reconnecting: %s"),
+    Link.FATAL: (logging.WARNING, observe.LINK_FATAL, "lost the way to %s for good: %s"),
+}
 _HANDLERS_SHARE = 0.5  # of a close: the rest is for telling the broker what they settled
 _BARRIER_SHARE = 0.5  # of what is then left: the rest is for giving back in order
 
@@ -191,18 +197,11 @@ class Inbox(spi.Events):
     @override
     def state(self, state: Link, cause: Exception | None) -> None:
         name = self.settlements.rules.subscription
-        if state is Link.UP:
-            event, text = observe.LINK_UP, "receiving from %s again"
-        elif state is Link.DOWN:
-            event, text = observe.LINK_DOWN, "lost the way to %s, reconnecting: %s"
-        else:
-            event, text = observe.LINK_FATAL, "lost the way to %s for good: %s"
+        if state is Link.FATAL:
             self.failure = cause or ClosedError(f"the adapter gave up on {name}")
-        arguments = (name,) if state is Link.UP else (name, type(cause).__name__)
-        level = "info" if state is Link.UP else "warning"
-        getattr(_log, level)(
-            text, *arguments, extra=observe.extra(event, {observe.SUBSCRIPTION: name})
-        )
+        level, event, text = _LINKS[state]
+        about = observe.extra(event, {observe.SUBSCRIPTION: name})
+        _log.log(level, text, name, type(cause).__name__, extra=about)  # noqa: S610  # no Django
         self._wake()
 
     # Closing

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from unibus import observe
 from unibus.clock import Clock
+from unibus.engine.ledger import Range
 from unibus.engine.taken import Taken
 from unibus.engine.timers import Alarm
-from unibus.spi import Lease, Verdict
+from unibus.spi import Lease, Verdict, VerdictKind
 
 _log = observe.logger("consumer")
 
@@ -64,17 +65,35 @@ class Renewal:
     def _look(self) -> None:
         now = self._clock.now()
         verdicts: list[Verdict] = []
-        for taken in self._batches():
-            for first, length, lease in taken.incoming.leases():
-                if lease.lost is None and lease.deadline is not None and not lease.stopping:
-                    self._look_at(taken, first, first + length, lease, now, verdicts)
+        held = list(self._held())
+        for taken, ranges, lease, deadline in held:
+            if deadline <= now:
+                _log.warning("a lease ran out before its deliveries were settled: %s", lease.scope)
+                lease.stopping = True
+                self._stale(taken)
+            elif self._lease_s is not None and now >= deadline - self._lease_s / 2:
+                verdicts += [
+                    Verdict(
+                        taken.incoming.ticket,
+                        first,
+                        stop - first,
+                        VerdictKind.EXTEND,
+                        self._lease_s,
+                    )
+                    for first, stop in ranges
+                ]
         if verdicts:
             self._settle(verdicts)
-        # The deadlines may have moved in answer.
+        for _, _, lease, _ in held:
+            # Looked up again: the extension may have moved it.
+            if lease.deadline is not None and lease.deadline > now:
+                self._alarm.set(self._next_look(lease.deadline))
+
+    def _held(self) -> Iterator[tuple[Taken, list[Range], Lease, float]]:
+        """Yield the leases that hold and end some time, with what is unsettled under them."""
         for taken in self._batches():
             for first, length, lease in taken.incoming.leases():
-                ...
-
-    def _look_at(
-        self, taken: Taken, first: int, stop: int, lease: Lease, now: float, verdicts: list[Verdict]
-    ) -> None: ...
+                if lease.deadline is None or lease.lost is not None or lease.stopping:
+                    continue
+                if ranges := list(taken.unsettled(first, first + length)):
+                    yield taken, ranges, lease, lease.deadline

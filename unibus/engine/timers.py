@@ -49,7 +49,7 @@ class Alarm:
                 return
         try:
             self._act()
-        except Exception:  # the clock's thread begins here, and serves others, too
+        except Exception:  # noqa: BLE001  # the clock's thread begins here, and serves others, too
             _log.exception("what was due could not be done")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from unibus.spi import (
+    Exact,
     Flow,
     Incoming,
     Lease,
@@ -39,8 +40,8 @@ class Feed:
         return self.batches.pop(0) if self.batches else None
 
     def completed(self, batch: Outgoing, first: int, count: int, outcome: Outcome) -> None:
-        assert (first, count) == (0, len(batch))
-        self.outcomes.append(outcome.kind)
+        assert first + count <= len(batch)
+        self.outcomes += [outcome.kind] * count
 
     def state(self, state: Link, cause: Exception | None) -> None:
         raise AssertionError(state, cause)
@@ -209,6 +210,22 @@ def test_an_unroutable_message_is_rejected() -> None:
     bench.broker.declare(topic)
 
     assert bench.publish(b"a", to=topic) == [OutcomeKind.REJECTED]
+
+
+def test_only_the_messages_that_nobody_wants_are_unroutable() -> None:
+    bench = Bench()
+    topic = Topic("mixed")
+    bench.broker.declare(topic)
+    bench.broker.declare(Subscription("some", topic=topic, filter=Exact("yes")))
+    batch = Outgoing([b"1", b"2", b"3", b"4"])
+    batch.routing_keys = ["yes", "no", None, "yes"]
+    feed = Feed()
+    feed.batches.append(batch)
+    MemorySender(bench.broker, topic, feed, reports_unroutable=True).offer()
+
+    yes, no = OutcomeKind.ACCEPTED, OutcomeKind.REJECTED
+    assert feed.outcomes == [yes, no, no, yes]
+    assert bench.broker.waiting("some") == 2
 
 
 def test_a_missing_topic_rejects_and_a_missing_subscription_refuses() -> None:
