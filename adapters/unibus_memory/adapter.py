@@ -6,7 +6,7 @@ import platform
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Self
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 from typing_extensions import override
 
@@ -29,6 +29,7 @@ from unibus.spi import (
     SupportsBacklog,
     SupportsDelete,
     SupportsPurge,
+    SystemClock,
     TopologyConflictError,
     UnibusError,
 )
@@ -53,7 +54,11 @@ class _Brokers:
         with self._lock:
             broker = self._named.get(options.name)
             if broker is None:
+                # The first bus closes its clock when it ends; the broker goes on with the others.
+                if isinstance(clock, SystemClock):
+                    clock = SystemClock()
                 broker = self._named[options.name] = MemoryBroker(clock)
+                finalize(broker, clock.close)
             return broker
 
 

@@ -6,7 +6,19 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from unibus.spi import Clock, Lease, LeaseLostError, Outgoing, Spec, Subscription, Timer, Topic
+from unibus.spi import (
+    Clock,
+    ConnectionLostError,
+    Lease,
+    LeaseLostError,
+    Link,
+    Outgoing,
+    Spec,
+    Subscription,
+    Timer,
+    Topic,
+    UnibusError,
+)
 from unibus_memory.machine.shared import Held
 from unibus_memory.machine.topics import Directory, SubscriptionState
 
@@ -18,7 +30,10 @@ class Taker(Protocol):
         """There is something to take. Called without the broker's lock."""
 
     def lose(self, leases: Sequence[Lease], cause: Exception) -> None:
-        """These leases have ended. Called without the broker's lock."""
+        """Leases have ended, perhaps of others too. Called without the broker's lock."""
+
+    def link(self, state: Link, cause: Exception | None) -> None:
+        """The way to the broker changed. Called without the broker's lock."""
 
 
 class MemoryBroker:
@@ -141,6 +156,44 @@ class MemoryBroker:
 
         if self.change(subscription, end):
             taker.lose((held.lease,), cause)
+
+    def restart(self) -> None:
+        """Go down and come up again: every lease ends, nothing that was stored is lost."""
+        cause = ConnectionLostError("the memory broker was restarted")
+        with self._lock:
+            takers = [taker for group in self._takers.values() for taker in group]
+            names = tuple(self._directory.subscriptions)
+        for taker in takers:
+            taker.link(Link.DOWN, cause)
+        for name in names:
+            self._end_leases(name, cause)
+        for taker in takers:
+            taker.link(Link.UP, None)
+
+    def expire_leases(self, subscription: str) -> None:
+        """End every lease of *subscription* at once, as if its time had come."""
+        self._end_leases(subscription, LeaseLostError("the lease was ended by the broker"))
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all topics and subscriptions there are."""
+        with self._lock:
+            return frozenset(self._directory.topics) | frozenset(self._directory.subscriptions)
+
+    def _end_leases(self, subscription: str, cause: UnibusError) -> None:
+        ended: list[Lease] = []
+
+        def end(state: SubscriptionState, now: float) -> bool:
+            for held in tuple(state.messages.held):
+                held.lease.lost = cause
+                state.messages.back(held, 0, len(held), counted=True, delay_s=0, now=now)
+                ended.append(held.lease)
+            return bool(ended)
+
+        if self.change(subscription, end):
+            with self._lock:
+                takers = tuple(self._takers.get(subscription, ()))
+            for taker in takers:
+                taker.lose(ended, cause)
 
     def waiting(self, subscription: str) -> int:
         """Return how many messages wait."""

@@ -11,6 +11,7 @@ from typing_extensions import override
 import unibus
 from unibus import Bus
 from unibus_contract.harness import BrokerUnderTest, Evidence, Harness
+from unibus_contract.timing import TimingProfile
 from unibus_memory.profiles import PROFILES
 
 
@@ -21,6 +22,7 @@ class MemoryUnderTest(BrokerUnderTest):
 
     def __init__(self, url: str, keepers: ExitStack) -> None:
         super().__init__("memory", url)
+        self.timing = TimingProfile(patience_s=1.0, recovery_s=2.0)
         self._keepers = keepers
         self._kept: dict[str, Bus] = {}
 

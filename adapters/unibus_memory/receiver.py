@@ -16,6 +16,7 @@ from unibus.spi import (
     Incoming,
     Lease,
     LeaseLostError,
+    Link,
     Outcome,
     Receiver,
     Subscription,
@@ -69,8 +70,15 @@ class MemoryReceiver(Receiver):
             return None
         self._is_dry = False
         with self._lock:
-            self._held[held] = len(held)
-            self._unsettled += len(held)
+            # Closed by another thread meanwhile: nobody else would give this batch back.
+            is_late = self._is_closed
+            if not is_late:
+                self._held[held] = len(held)
+                self._unsettled += len(held)
+        if is_late:
+            held.lease.lost = LeaseLostError("the consumer was closed")
+            self._broker.change(self._spec.name, partial(self._return, held))
+            return None
         if (deadline := held.lease.deadline) is not None:
             self._watch(held, deadline)
         return MemoryIncoming(held, counts=self._counts)
@@ -102,7 +110,8 @@ class MemoryReceiver(Receiver):
 
     @override
     def close(self, timeout_s: float) -> None:
-        self._is_closed = True
+        with self._lock:
+            self._is_closed = True
         self._broker.leave(self._spec.name, self)
         self._give_back(LeaseLostError("the consumer was closed"))
 
@@ -113,11 +122,19 @@ class MemoryReceiver(Receiver):
             self._events.ready()
 
     def lose(self, leases: Sequence[Lease], cause: Exception) -> None:
-        """Drop what these leases held, and tell the core."""
-        lost = [held for held in self._held if held.lease in leases]
-        for held in lost:
-            self._forget(held, self._held.get(held, 0))
-        self._events.lost(leases, cause)
+        """Drop what was held here under these leases, and tell the core."""
+        ended = frozenset(map(id, leases))
+        with self._lock:
+            lost = {held: count for held, count in self._held.items() if id(held.lease) in ended}
+        for held, count in lost.items():
+            self._forget(held, count)
+        if lost:
+            self._events.lost([held.lease for held in lost], cause)
+            self.wake()
+
+    def link(self, state: Link, cause: Exception | None) -> None:
+        """Pass on that the broker went down or came up."""
+        self._events.state(state, cause)
 
     def _settle(self, held: Held, verdict: Verdict) -> None:
         kind = verdict.kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from unibus.errors import UnibusError
+from unibus.errors import MessageRejectedError, UnibusError
 from unibus.outcome import OutcomeKind
 from unibus_contract.checkers.dead_letter import provenance
 from unibus_contract.history import Event, Kind, Phase, Scope, body_digest, headers_digest
@@ -163,6 +163,22 @@ class RecordingConsumer:
                 self._note(held, invoke.kind, phase_of(outcome), describe(cause))
 
     def _hold(self, raw: Delivery) -> Held | None:
+        try:
+            return self._recognised(raw)
+        except MessageRejectedError as error:  # nobody can read its headers
+            raw.reject("undecodable")
+            self._recorder.note(
+                self.name,
+                Kind.DELIVER,
+                Phase.FAIL,
+                message="undecodable",
+                subscription=self.subscription,
+                lease=f"{self.name}#undecodable",
+                error=describe(error),
+            )
+            return None
+
+    def _recognised(self, raw: Delivery) -> Held | None:
         found = self._recorder.recognise(raw.body, raw.id)
         if not isinstance(found, str):
             raw.ack()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, ClassVar
 import unibus
 from unibus.errors import ConfigurationError, UnsupportedError
 from unibus.message import HeaderValue
+from unibus.spi import Adapter, Clock
 from unibus_contract.timing import TimingProfile
 
 if TYPE_CHECKING:
@@ -175,6 +176,15 @@ class BrokerUnderTest:
     ) -> Bus:
         """Open a bus on *url*. A saboteur overrides this to open a broken one."""
         return unibus.connect(url, require=require, options=options, timeout_s=timeout_s)
+
+    def adapter(
+        self, url: str, options: Mapping[str, object], *, clock: Clock, timeout_s: float
+    ) -> Adapter:
+        """Open an adapter alone, for a bus over one that is watched or spoiled."""
+        (found,) = entry_points(group="unibus.adapters", name=url.partition("://")[0])
+        opened = found.load().open(url, options, clock=clock, timeout_s=timeout_s)
+        assert isinstance(opened, Adapter)
+        return opened
 
     def residue(self, prefix: str) -> Sequence[str]:
         """Return what is left at the broker whose name begins with *prefix*."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from unibus.errors import DeadlineExceededError, UnibusError
 from unibus.message import HeaderValue, Message
@@ -174,4 +174,4 @@ class _Given(TypedDict, total=False):
 def _given(message: Message) -> _Given:
     names = ("key", "routing_key", "headers", "id", "delay_s", "ttl_s", "priority")
     values = ((name, getattr(message, name)) for name in names)
-    return _Given(**{name: value for name, value in values if value is not None})  # type: ignore[typeddict-item]  # the names are those of _Given
+    return cast("_Given", {name: value for name, value in values if value is not None})

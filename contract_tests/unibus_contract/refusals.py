@@ -53,7 +53,7 @@ def _refuse(watch: Watch, what: str, ask: Callable[[], object]) -> None:
 
 
 def _require(bench: Bench, watch: Watch, wanted: Mapping[str, Any]) -> None:
-    fields = {
+    fields: dict[str, Any] = {
         name: frozenset(value) if isinstance(value, list) else value
         for name, value in wanted.items()
     }

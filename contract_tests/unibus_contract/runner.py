@@ -90,9 +90,7 @@ class Runner:
         Raises:
             UnibusError: The broker cannot be reached with this profile at all.
         """
-        probe = self._bench("PROBE-00")
-        view, identity = probe.view, probe.main.identity
-        probe.close()
+        view, identity = self._probe()
         run = ProfileRun(
             broker=self._broker.label,
             url=self._broker.shown_url,
@@ -109,6 +107,18 @@ class Runner:
             report(judged)
         run.is_whole = True
         return run
+
+    @property
+    def view(self) -> View:
+        """What the profile promises, as the broker answers now."""
+        return self._probe()[0]
+
+    def _probe(self) -> tuple[View, BrokerIdentity]:
+        bench = self._bench("PROBE-00")
+        try:
+            return bench.view, bench.main.identity
+        finally:
+            bench.close()
 
     def run_once(self, clause: Clause, view: View) -> Result:
         """Run *clause* once, or its refusal where it is not due."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -15,6 +14,7 @@ from unibus.spi import (
     Adapter,
     Binding,
     Change,
+    Clock,
     Events,
     Flow,
     Receiver,
@@ -171,9 +171,14 @@ class OverWrapped(BrokerUnderTest):
         timeout_s: float = 10.0,
     ) -> Bus:
         clock = SystemClock()
-        (entry_point,) = entry_points(group="unibus.adapters", name=url.partition("://")[0])
-        adapter = entry_point.load().open(url, options or {}, clock=clock, timeout_s=timeout_s)
-        return Bus.over(self._wrap(adapter), clock=clock, require=require)
+        adapter = self.adapter(url, options or {}, clock=clock, timeout_s=timeout_s)
+        return Bus.over(adapter, clock=clock, require=require)
+
+    @override
+    def adapter(
+        self, url: str, options: Mapping[str, object], *, clock: Clock, timeout_s: float
+    ) -> Adapter:
+        return self._wrap(self._inner.adapter(url, options, clock=clock, timeout_s=timeout_s))
 
 
 def watched(broker: BrokerUnderTest) -> tuple[BrokerUnderTest, Watch]:

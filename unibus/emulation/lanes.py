@@ -42,13 +42,15 @@ class Lanes:
 
     def add(self, items: Iterable[Item]) -> bool:
         """Hold *items*; return whether one is due already, else the clock rings when one is."""
-        touched = set()
+        changed = set()
         for item in items:
             key = item.key
             lane_key = item if key is None else key
-            insort(self._lanes.setdefault(lane_key, []), item, key=_order)
-            touched.add(lane_key)
-        due = [self.arm(lane_key) for lane_key in touched]
+            lane = self._lanes.setdefault(lane_key, [])
+            insort(lane, item, key=_order)
+            if lane[0] is item:  # else the clock was told of the first one before
+                changed.add(lane_key)
+        due = [self.arm(lane_key) for lane_key in changed]
         return any(due)
 
     def arm(self, lane_key: LaneKey) -> bool:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from typing_extensions import override
 
 from unibus import header_names, observe, spi
 from unibus.emulation import provenance
 from unibus.engine.taken import Taken
-from unibus.errors import MessageRejectedError, UnibusError, UnsupportedError
+from unibus.errors import (
+    DeadlineExceededError,
+    MessageRejectedError,
+    UnibusError,
+    UnsupportedError,
+)
 from unibus.message import DeadLetter, HeaderValue
-from unibus.outcome import Outcome
+from unibus.outcome import SENT, Outcome
 from unibus.spi import VerdictKind
 
 _log = observe.logger("consumer")
@@ -236,12 +241,23 @@ class AnyDelivery:
         )
         self._settle(VerdictKind.NACK, delay_s, f"{type(error).__name__}: {error}")
 
-    def _check_settled(self) -> None:
-        if not self._taken.is_settled(self._index):
+    def _begin_wait(self) -> Callable[[], bool]:
+        taken = self._taken
+        if not taken.is_settled(self._index):
             raise UnibusError(
                 "wait_settled() on a delivery that is not settled; call ack(), nack(), release() or"
                 " reject() first"
             )
+        return taken.desk.flush_one(taken, self._index)
+
+    def _answer(self) -> Outcome:
+        return self.outcome or SENT
+
+    def _unanswered(self, timeout_s: float) -> DeadlineExceededError:
+        return DeadlineExceededError(
+            f"the broker of {self.subscription} has not confirmed the settlement within"
+            f" {timeout_s:g} s; it may have taken effect"
+        )
 
     @override
     def __repr__(self) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from unibus.engine.watches import Watches
 from unibus.errors import LeaseLostError, UnibusError
 from unibus.outcome import Outcome, OutcomeKind
 from unibus.retry import Backoff, Random
@@ -75,6 +77,10 @@ class Desk(Protocol):
         """Takes note of settlements without effect; its owner's lock is held."""
 
     @property
+    def watches(self) -> Watches:
+        """Conditions that somebody waits for."""
+
+    @property
     def ended(self) -> Outcome | None:
         """What every settlement comes to once the consumer is closed; ``None`` before."""
 
@@ -88,6 +94,9 @@ class Desk(Protocol):
         self, taken: Taken, index: int, kind: VerdictKind, delay_s: float = 0.0, reason: str = ""
     ) -> None:
         """Settle *index* in another way than by ack, at once."""
+
+    def flush_one(self, taken: Taken, index: int) -> Callable[[], bool]:
+        """Hand over one batch, and ask for answers; the result says whether *index* has its own."""
 
     def extend(self, taken: Taken, index: int, lease_s: float) -> None:
         """Renew the lease of *index*."""

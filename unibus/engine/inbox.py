@@ -15,7 +15,13 @@ from unibus.engine.closing import Budget
 from unibus.engine.leases import Renewal
 from unibus.engine.settlements import Settlements
 from unibus.engine.taken import Taken
-from unibus.errors import ClosedError, DeadlineExceededError, ForkedError, LeaseLostError
+from unibus.errors import (
+    ClosedError,
+    DeadlineExceededError,
+    ForkedError,
+    LeaseLostError,
+    UnibusError,
+)
 from unibus.spi import Lease, Link, Outcome, Verdict
 
 _log = observe.logger("consumer")
@@ -43,6 +49,7 @@ class Inbox(spi.Events):
 
     Attributes:
         home: The thread that receives. What it was handed is not waited for on the same thread.
+        insiders: Threads that handle deliveries: a close there cannot wait for them.
         failure: Why the adapter gave up for good; ``None`` while it has not.
     """
 
@@ -55,6 +62,7 @@ class Inbox(spi.Events):
     ) -> None:
         self.settlements = settlements
         self.home = threading.get_ident()
+        self.insiders: frozenset[int] = frozenset()
         self.failure: Exception | None = None
         self._clock = clock
         self._wake = wake
@@ -85,13 +93,30 @@ class Inbox(spi.Events):
             ForkedError: It was opened in another process.
         """
         name = self.settlements.rules.subscription
-        if os.getpid() != self._pid:
+        if self.is_foreign:
             raise ForkedError(
                 f"the consumer of {name} was opened before this process was forked off;"
                 " open a bus after the fork"
             )
         if self._is_closing:
             raise ClosedError(f"the consumer of {name} is closed")
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this process was forked off after the consumer was opened."""
+        return os.getpid() != self._pid
+
+    def check_link(self, adapter: spi.Adapter) -> None:
+        """Refuse to wait for what cannot come any more.
+
+        Raises:
+            UnibusError: The adapter gave up for good; translated by *adapter*.
+        """
+        failure = self.failure
+        if isinstance(failure, UnibusError):
+            raise failure.with_traceback(None)
+        if failure is not None:
+            raise adapter.translate(failure) from failure
 
     def grab(self) -> Taken | None:
         """Return the batch to hand out from; ``None`` if dry.
@@ -200,8 +225,8 @@ class Inbox(spi.Events):
         if state is Link.FATAL:
             self.failure = cause or ClosedError(f"the adapter gave up on {name}")
         level, event, text = _LINKS[state]
-        about = observe.extra(event, {observe.SUBSCRIPTION: name})
-        _log.log(level, text, name, type(cause).__name__, extra=about)  # noqa: S610  # no Django
+        about = observe.extra(event, {observe.SUBSCRIPTION: name})  # noqa: S610  # no Django
+        _log.log(level, text, name, type(cause).__name__, extra=about)
         self._wake()
 
     # Closing
@@ -209,8 +234,11 @@ class Inbox(spi.Events):
     def close(self, timeout_s: float, *, waits: bool) -> None:
         """Stop handing out, settle, give back the rest; one budget for all of it.
 
-        A second call waits for the first. With *waits*, deliveries that were handed out have half
-        of the time to be settled.
+        A second call waits for the first. With *waits*, deliveries that were handed out to other
+        threads have half of the time to be settled.
+
+        Raises:
+            DeadlineExceededError: A close on another thread takes longer than *timeout_s*.
         """
         budget = Budget(self._clock, timeout_s)
         self._is_closing = True
@@ -259,4 +287,5 @@ class Inbox(spi.Events):
         current = self._current
         batches = self.settlements.live()
         self.settlements.stale(*batches, *([] if current is None else [current]))
+        self.settlements.watches.look()
         self._wake()

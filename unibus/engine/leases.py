@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 
 from unibus import observe
 from unibus.clock import Clock
 from unibus.engine.ledger import Range
+from unibus.engine.settlements import Settlements
 from unibus.engine.taken import Taken
 from unibus.engine.timers import Alarm
 from unibus.spi import Lease, Verdict, VerdictKind
@@ -24,24 +25,13 @@ class Renewal:
     Args:
         clock: Tells the time and calls back.
         lease_s: How long to extend by; ``None`` if leases are not extended, only watched.
-        batches: Returns what is not wholly settled.
-        settle: Takes the extensions.
-        stale: Has a batch looked at before anything of it is handed out.
+        settlements: Knows what is unsettled, and passes the extensions on.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        lease_s: float | None,
-        batches: Callable[[], Iterable[Taken]],
-        settle: Callable[[Sequence[Verdict]], None],
-        stale: Callable[[Taken], None],
-    ) -> None:
+    def __init__(self, clock: Clock, lease_s: float | None, settlements: Settlements) -> None:
         self._clock = clock
         self._lease_s = lease_s
-        self._batches = batches
-        self._settle = settle
-        self._stale = stale
+        self._settlements = settlements
         self._alarm = Alarm(clock, self._look)
 
     def watch(self, taken: Taken) -> None:
@@ -70,7 +60,7 @@ class Renewal:
             if deadline <= now:
                 _log.warning("a lease ran out before its deliveries were settled: %s", lease.scope)
                 lease.stopping = True
-                self._stale(taken)
+                self._settlements.stale(taken)
             elif self._lease_s is not None and now >= deadline - self._lease_s / 2:
                 verdicts += [
                     Verdict(
@@ -82,8 +72,7 @@ class Renewal:
                     )
                     for first, stop in ranges
                 ]
-        if verdicts:
-            self._settle(verdicts)
+        self._settlements.send(verdicts)
         for _, _, lease, _ in held:
             # Looked up again: the extension may have moved it.
             if lease.deadline is not None and lease.deadline > now:
@@ -91,7 +80,7 @@ class Renewal:
 
     def _held(self) -> Iterator[tuple[Taken, list[Range], Lease, float]]:
         """Yield the leases that hold and end some time, with what is unsettled under them."""
-        for taken in self._batches():
+        for taken in self._settlements.live():
             for first, length, lease in taken.incoming.leases():
                 if lease.deadline is None or lease.lost is not None or lease.stopping:
                     continue

@@ -91,13 +91,7 @@ class Intake:
         )
         confirmed = binding.profile.capabilities.ack_confirmed.support is Support.NATIVE
         settlements = Settlements(rules, clock, needs_barrier=not confirmed)
-        renewal = Renewal(
-            clock,
-            self._lease_s(binding),
-            settlements.live,
-            lambda verdicts: settlements.receiver.settle(verdicts),
-            settlements.stale,
-        )
+        renewal = Renewal(clock, self._lease_s(binding), settlements)
         inbox = Inbox(settlements, clock, wake, renewal)
         flow = Flow(min(self.max_batch, self.max_unsettled), self.max_unsettled)
         with translated(adapter):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from unibus import spi
 from unibus.engine.desk import Rules, Tally
@@ -97,7 +97,7 @@ class Settlements:
             if taken.told <= taken.next:
                 stop = min(taken.next + count, taken.size)
                 self._fold(taken, verdicts, (taken.next, stop))
-        self._send(verdicts)
+        self.send(verdicts)
         if verdicts and self._needs_barrier:
             self.receiver.barrier()
         return lambda: taken.ledger.is_answered
@@ -124,7 +124,12 @@ class Settlements:
         with self._lock:
             for taken in batches or tuple(self._live.values()):
                 self._fold(taken, verdicts)
-        self._send(verdicts)
+        self.send(verdicts)
+
+    def send(self, verdicts: Sequence[Verdict]) -> None:
+        """Hand *verdicts* to the receiver."""
+        if verdicts:
+            self.receiver.settle(verdicts)
 
     def flush(self) -> Callable[[], bool]:
         """Hand over everything, and ask for answers; the result says whether they are there."""
@@ -139,9 +144,10 @@ class Settlements:
     def flush_one(self, taken: Taken, index: int) -> Callable[[], bool]:
         """Hand over one batch, and ask for answers; the result says whether *index* has its own."""
         self.hand_over(taken)
-        if self._needs_barrier and taken.ledger.final(index) is None:
+        ledger = taken.ledger
+        if self._needs_barrier and ledger.final(index) is None and self.ended is None:
             self.receiver.barrier()
-        return lambda: taken.ledger.final(index) is not None
+        return lambda: ledger.final(index) is not None or self.ended is not None
 
     def end(self, outcome: Outcome) -> None:
         """Hand over for the last time; from now on every settlement comes to *outcome*."""
@@ -152,7 +158,7 @@ class Settlements:
             self.ended = outcome
             for taken in self._live.values():
                 taken.lose(0, taken.size, outcome)
-        self._send(verdicts)
+        self.send(verdicts)
 
     def abandon(self, outcome: Outcome) -> int:
         """Give what is still not answered *outcome*; return how many settlements that is."""
@@ -190,7 +196,7 @@ class Settlements:
             for index in [each for each in taken.lost if first <= each < stop]:
                 self._count_lost(taken, index)
             self._fold(taken, verdicts, (first, stop))
-        self._send(verdicts)
+        self.send(verdicts)
 
     def settle(
         self, taken: Taken, index: int, kind: VerdictKind, delay_s: float = 0.0, reason: str = ""
@@ -207,7 +213,7 @@ class Settlements:
             else:
                 taken.decide(index, kind, verdicts, delay_s, reason)
                 self._tidy(taken)
-        self._send(verdicts)
+        self.send(verdicts)
 
     def extend(self, taken: Taken, index: int, lease_s: float) -> None:
         """Renew the lease of *index*.
@@ -224,7 +230,7 @@ class Settlements:
         if taken.is_settled(index):
             raise AlreadySettledError("extend() on a delivery that is settled")
         ticket = taken.incoming.ticket
-        self.receiver.settle([Verdict(ticket, index, 1, VerdictKind.EXTEND, lease_s)])
+        self.send([Verdict(ticket, index, 1, VerdictKind.EXTEND, lease_s)])
 
     # What the adapter reports
 
@@ -266,14 +272,10 @@ class Settlements:
                 for first, length, lease in ended:
                     taken.lose(first, first + length, lost_lease(lease))
                 self._fold(taken, verdicts)  # past what is lost, so that the batch can be complete
-        self._send(verdicts)
+        self.send(verdicts)
         self.watches.look()
 
     # The rest
-
-    def _send(self, verdicts: list[Verdict]) -> None:
-        if verdicts:
-            self.receiver.settle(verdicts)
 
     def _fold(self, taken: Taken, verdicts: list[Verdict], whole: Range | None = None) -> None:
         taken.fold(verdicts, whole)

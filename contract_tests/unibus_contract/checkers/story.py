@@ -138,7 +138,7 @@ def _tell_holds(history: History, story: Story) -> None:
             _end_all(open_by_process, event.process, event)
         elif event.subscription != story.scope.subscription:
             continue
-        elif event.kind is Kind.DELIVER:
+        elif event.kind is Kind.DELIVER and event.phase is not Phase.FAIL:
             hold = Hold(event)
             story.holds.append(hold)
             story.by_message[event.message].append(hold)

@@ -1,8 +1,18 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from unibus.spi import ConfigurationError, ManualClock, NotFoundError, Queue, Subscription, Topic
+from unibus.spi import (
+    ConfigurationError,
+    ManualClock,
+    NotFoundError,
+    Queue,
+    Subscription,
+    SystemClock,
+    Topic,
+)
 from unibus_memory import MemoryAdapter
 
 ORDERS = Topic("orders")
@@ -51,3 +61,21 @@ def test_buses_of_one_name_share_a_broker_and_private_ones_do_not() -> None:
 def test_a_misspelt_setting_is_named() -> None:
     with pytest.raises(ConfigurationError, match="unknown setting profil;"):
         _open("memory://?profil=memory")
+
+
+def test_a_named_broker_outlives_the_clock_of_the_bus_that_made_it() -> None:
+    clock = SystemClock()
+    one = MemoryAdapter.open("memory://shared-clock", {}, clock=clock, timeout_s=1)
+    clock.close()
+    fired = threading.Event()
+    one.native.clock.call_at(one.native.clock.now(), fired.set)
+
+    assert fired.wait(5)
+
+
+def test_names_are_those_that_exist() -> None:
+    adapter = _open()
+    _apply(adapter, ORDERS, EMAIL)
+    adapter.delete(EMAIL, timeout_s=1)
+
+    assert adapter.native.names() == {"orders"}

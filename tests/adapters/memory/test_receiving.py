@@ -22,6 +22,7 @@ from unibus.spi import (
     VerdictKind,
 )
 from unibus_memory.broker import MemoryBroker
+from unibus_memory.machine.shared import Held
 from unibus_memory.profiles import PROFILES
 from unibus_memory.receiver import MemoryReceiver
 from unibus_memory.sender import MemorySender
@@ -54,6 +55,7 @@ class Log:
         self.readies = 0
         self.outcomes: list[tuple[int, int, OutcomeKind]] = []
         self.lost_leases: list[Lease] = []
+        self.links: list[Link] = []
 
     def ready(self) -> None:
         self.readies += 1
@@ -71,7 +73,8 @@ class Log:
         self.lost_leases += leases
 
     def state(self, state: Link, cause: Exception | None) -> None:
-        raise AssertionError(state, cause)
+        assert (cause is None) == (state is Link.UP)
+        self.links.append(state)
 
 
 class Bench:
@@ -252,3 +255,57 @@ def test_a_broker_that_counts_nothing_says_so() -> None:
     bench.publish(b"a")
 
     assert _take(receiver).attempt(0) is None
+
+
+@pytest.mark.parametrize("queue", [QUEUE, Queue("ordered", ordering="key")])
+def test_a_restart_ends_every_lease_and_loses_no_message(queue: Queue) -> None:
+    bench = Bench()
+    bench.broker.declare(queue)
+    log = Log()
+    receiver = MemoryReceiver(bench.broker, queue.subscription, Flow(2), log, bench.promises)
+    bench.publish(b"a", b"b", b"c", to=queue.topic)
+    held = _take(receiver)
+    bench.broker.restart()
+    _settle(receiver, held, VerdictKind.ACK)
+    receiver.close(1)
+    again = MemoryReceiver(bench.broker, queue.subscription, Flow(), Log(), bench.promises)
+    batch = _take(again)
+
+    assert log.links == [Link.DOWN, Link.UP]
+    assert log.lost_leases == [held.lease(0)]
+    assert log.outcomes == [(0, 2, OutcomeKind.LEASE_LOST)]
+    # Messages without a key have no order on a topic that is ordered by key.
+    attempts = {body: batch.attempt(index) for index, body in enumerate(batch.bodies())}
+    assert attempts == {b"a": 2, b"b": 2, b"c": 1}
+
+
+def test_leases_ended_by_the_broker_are_reported_to_whoever_held_them_alone() -> None:
+    bench = Bench()
+    (one, one_log), (two, two_log) = bench.consumer(Flow(1)), bench.consumer(Flow(1))
+    bench.publish(b"a", b"b")
+    held, settled = _take(one), _take(two)
+    _settle(two, settled, VerdictKind.ACK)
+    bench.broker.expire_leases("jobs")
+
+    assert one_log.lost_leases == [held.lease(0)]
+    assert two_log.lost_leases == []
+    assert _take(two).bodies() == [b"a"]
+
+
+def test_a_batch_taken_while_the_consumer_is_closed_goes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    receiver, _ = bench.consumer()
+    bench.publish(b"a")
+    take = bench.broker.take
+
+    def take_and_close(name: str, limit: int, lease_s: float | None) -> Held | None:
+        held = take(name, limit, lease_s)
+        receiver.close(1)
+        return held
+
+    monkeypatch.setattr(bench.broker, "take", take_and_close)
+
+    assert receiver.take() is None
+    assert bench.broker.waiting("jobs") == 1

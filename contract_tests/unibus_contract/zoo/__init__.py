@@ -1,0 +1,1 @@
+"""Saboteurs: brokers with one defect each, which the suite has to find."""

@@ -1,0 +1,1 @@
+"""The saboteurs, by what they spoil; each module is found by being here."""
