@@ -13,57 +13,19 @@ from unibus.capabilities import Capabilities
 from unibus.clock import Clock
 from unibus.emulation.relay import Relays
 from unibus.engine.batches import Batch, Slice
-from unibus.engine.deliveries import AnyDelivery
+from unibus.engine.deliveries import Delivery
 from unibus.engine.feed import SETTLED_AHEAD, Feed
-from unibus.engine.lanes import Crew, lane, read_ahead
+from unibus.engine.lanes import Crew, read_ahead, share
 from unibus.engine.opening import DeliveryMode, Intake
 from unibus.engine.requests import Turn, check_receive, check_seek
 from unibus.engine.taken import Taken
 from unibus.engine.translation import translated
 from unibus.engine.watches import Gate
 from unibus.errors import DeadlineExceededError, UnibusError
-from unibus.outcome import Outcome
 from unibus.retry import Backoff
 from unibus.spi import Adapter, Binding, SeekTarget
 
 _LOOK_S = 0.1  # a program's stop event cannot wake anybody
-
-
-class Delivery(AnyDelivery):
-    """A message, and the duty to settle it.
-
-    As a context manager it acks when the block ends, and nacks with the consumer's backoff when
-    the block raises an ``Exception``: that is logged, and goes no further, so that one bad message
-    does not end a loop. On ``KeyboardInterrupt``, ``SystemExit`` and ``GeneratorExit`` it is
-    released, and they go on. What was settled in the block stays as it is. One whose headers
-    cannot be decoded raises ``MessageRejectedError`` where they are read; the block then rejects
-    it as ``undecodable``.
-    """
-
-    __slots__ = ()
-
-    def wait_settled(self, timeout_s: float = 30.0) -> Outcome:
-        """Wait until the broker has answered, and return the outcome, whatever it is.
-
-        Raises:
-            DeadlineExceededError: There is no answer after *timeout_s* seconds.
-            UnibusError: It is not settled yet.
-        """
-        done = self._begin_wait()
-        if not self._taken.desk.watches.wait(done, timeout_s):
-            raise self._unanswered(timeout_s)
-        return self._answer()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        return self._leave(error)
 
 
 class Consumer:
@@ -188,23 +150,25 @@ class Consumer:
         """
         self._inbox.check_usable()
 
-        def is_over() -> bool:
-            return self._inbox.is_over or (stop is not None and stop.is_set())
-
         def handle(delivery: Delivery) -> None:
             with delivery:
                 handler(delivery)
 
+        crew = Crew(handle, workers, read_ahead(self._binding, workers, self._max_unsettled))
+
+        def is_over() -> bool:
+            is_stopped = stop is not None and stop.is_set()
+            return self._inbox.is_over or is_stopped or crew.error is not None
+
         with self._turn:
             deliveries = self._deliveries(partial(self._poll, is_over))
-            if workers == 1:
-                for delivery in deliveries:
-                    handle(delivery)
-                    if is_over():
-                        return
-            else:
-                window = read_ahead(self._binding, workers, self._max_unsettled)
-                self._share(Crew(handle, workers, window), deliveries, is_over)
+            if workers > 1:
+                share(crew, self._binding, self._inbox, deliveries, is_over)
+                return
+            for delivery in deliveries:
+                handle(delivery)
+                if is_over():
+                    return
 
     def flush(self, timeout_s: float = 30.0) -> None:
         """Hand over what was settled, and wait until the broker has answered all of it.
@@ -314,21 +278,3 @@ class Consumer:
             if taken is not None:
                 return taken
         return None
-
-    def _share(
-        self, crew: Crew[Delivery], deliveries: Iterator[Delivery], is_over: Callable[[], bool]
-    ) -> None:
-        settles_first = self._inbox.settlements.rules.settles_first
-        self._inbox.insiders = crew.start()
-        try:
-            for delivery in deliveries:
-                if not crew.put(lane(self._binding, delivery), delivery, is_over) or is_over():
-                    break
-        finally:
-            # What is settled already can only be handled, or be lost.
-            for delivery in crew.end(drain=not settles_first):
-                if not settles_first:
-                    delivery.release()
-            self._inbox.insiders = frozenset()
-        if crew.error is not None:
-            raise crew.error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
 
 from typing_extensions import override
 
@@ -28,7 +30,7 @@ class AnyDelivery:
     The body is there at once, everything else is decoded when it is read. Settling is a plain call
     that records and never waits; ``outcome`` says what came of it. The same settlement twice is
     quiet, a different one raises ``AlreadySettledError``, and neither touches the broker again.
-    A settlement after the lease has ended is not sent and does not raise: its outcome is "lease
+    One that comes after the lease has ended is not sent and does not raise: its outcome is "lease
     lost". Any thread may read and settle a delivery.
 
     Attributes:
@@ -45,8 +47,8 @@ class AnyDelivery:
     def ack(self) -> None:
         """Say that it is done: never again.
 
-        Recorded, and handed over with others: at a quarter of ``max_unsettled``, when the consumer
-        has nothing more to hand out, on ``flush`` and ``close``, and after some milliseconds.
+        Recorded, and handed over with others: at a quarter of ``max_unsettled``, when nothing more
+        is there to hand out, on ``flush`` and ``close``, and after some milliseconds.
 
         Raises:
             AlreadySettledError: It was settled in another way before.
@@ -104,8 +106,7 @@ class AnyDelivery:
     def extend(self, lease_s: float) -> None:
         """Keep it for *lease_s* more seconds, counted from now.
 
-        Calling it late is safe: the broker decides, and ``outcome`` becomes "lease lost" if it
-        has given the delivery to another consumer.
+        Calling it late is safe: if the broker refuses, ``outcome`` becomes "lease lost".
 
         Raises:
             AlreadySettledError: It is settled.
@@ -125,11 +126,7 @@ class AnyDelivery:
 
     @property
     def outcome(self) -> Outcome | None:
-        """What became of it so far: ``None``, sent, settled, lease lost or unknown.
-
-        ``None`` until the adapter has answered; "lease lost" as soon as it is known, settled or
-        not.
-        """
+        """Sent, settled, lease lost or unknown, as soon as that is known; ``None`` before."""
         return self._taken.ledger.outcome(self._index)
 
     @property
@@ -154,7 +151,7 @@ class AnyDelivery:
 
     @property
     def timestamp_s(self) -> float | None:
-        """When it was published, in Unix seconds; ``None`` if the broker does not tell."""
+        """When it was published, in Unix seconds; ``None`` if nobody tells."""
         return self._message().timestamp_s
 
     @property
@@ -211,10 +208,9 @@ class AnyDelivery:
         taken = self._taken
         index = self._index
         if error is None:
-            if index == taken.upto or not taken.is_settled(index):
+            if index not in taken.odd:
                 self.ack()
             return False
-        is_failure = isinstance(error, Exception)
         if not taken.desk.rules.settles_first and not taken.is_settled(index):
             if not isinstance(error, Exception):
                 self.release()
@@ -222,9 +218,10 @@ class AnyDelivery:
                 self.reject("undecodable")
             else:
                 self._failed(error)
-        if is_failure:
-            _log.warning("a delivery from %s failed", taken.desk.rules.subscription, exc_info=error)
-        return is_failure
+        if isinstance(error, Exception):
+            _log.warning("a delivery from %s failed", self.subscription, exc_info=error)
+            return True
+        return False
 
     def _failed(self, error: Exception) -> None:
         rules = self._taken.desk.rules
@@ -250,15 +247,54 @@ class AnyDelivery:
             )
         return taken.desk.flush_one(taken, self._index)
 
-    def _answer(self) -> Outcome:
-        return self.outcome or SENT
-
-    def _unanswered(self, timeout_s: float) -> DeadlineExceededError:
-        return DeadlineExceededError(
-            f"the broker of {self.subscription} has not confirmed the settlement within"
-            f" {timeout_s:g} s; it may have taken effect"
-        )
-
     @override
     def __repr__(self) -> str:
         return f"<Delivery {self._index} of {self._taken.size} from {self.subscription}>"
+
+
+class Delivery(AnyDelivery):
+    """A message, and the duty to settle it.
+
+    As a context manager it acks when the block ends, and nacks with the consumer's backoff when
+    the block raises an ``Exception``: that is logged, and goes no further, so that one bad message
+    does not end a loop. On ``KeyboardInterrupt`` and the like it is released, and they go on. What
+    was settled in the block stays so. Headers that cannot be decoded raise ``MessageRejectedError``
+    where they are read; the block then rejects it as ``undecodable``.
+    """
+
+    __slots__ = ()
+
+    def wait_settled(self, timeout_s: float = 30.0) -> Outcome:
+        """Wait until the broker has answered, and return the outcome, whatever it is.
+
+        Raises:
+            DeadlineExceededError: There is no answer after *timeout_s* seconds.
+            UnibusError: It is not settled yet.
+        """
+        done = self._begin_wait()
+        if not self._taken.desk.watches.wait(done, timeout_s):
+            raise DeadlineExceededError(
+                f"the broker of {self.subscription} has not confirmed the settlement within"
+                f" {timeout_s:g} s; it may have taken effect"
+            )
+        return self.outcome or SENT
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        return self._leave(error)
+
+
+def message_of(delivery: AnyDelivery) -> spi.Message:
+    """Return *delivery* as it is on the wire, unibus's own headers included.
+
+    Raises:
+        MessageRejectedError: It cannot be decoded.
+    """
+    return delivery._message()  # noqa: SLF001  # of this module

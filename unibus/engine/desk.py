@@ -85,7 +85,11 @@ class Desk(Protocol):
         """What every settlement comes to once the consumer is closed; ``None`` before."""
 
     def marked(self, taken: Taken, index: int) -> None:
-        """*index* was acked, and the batch asked to hear of it."""
+        """*index* was acked, and the batch asked to hear of it.
+
+        Raises:
+            AlreadySettledError: It had been settled in another way.
+        """
 
     def ack_range(self, taken: Taken, first: int, stop: int) -> None:
         """Ack what is unsettled of a range, and hand it over."""

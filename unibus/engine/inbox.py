@@ -225,7 +225,7 @@ class Inbox(spi.Events):
         if state is Link.FATAL:
             self.failure = cause or ClosedError(f"the adapter gave up on {name}")
         level, event, text = _LINKS[state]
-        about = observe.extra(event, {observe.SUBSCRIPTION: name})  # noqa: S610  # no Django
+        about = observe.fields(event, subscription=name)
         _log.log(level, text, name, type(cause).__name__, extra=about)
         self._wake()
 

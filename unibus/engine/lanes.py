@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
 from unibus.engine.deliveries import AnyDelivery
+from unibus.engine.inbox import Inbox
 from unibus.errors import MessageRejectedError
 from unibus.specs import OrderingName, Subscription
 from unibus.spi import Binding
 
 T = TypeVar("T")
+D = TypeVar("D", bound=AnyDelivery)
 _LOOK_S = 0.1  # a program's stop event cannot wake anybody
 
 
@@ -160,6 +162,34 @@ class Crew(Generic[T]):
         with self._lock:
             self.error = self.error or error
             self._is_ending = True
+
+
+def share(
+    crew: Crew[D],
+    binding: Binding,
+    inbox: Inbox,
+    deliveries: Iterable[D],
+    is_over: Callable[[], bool],
+) -> None:
+    """Have *crew* handle *deliveries* until *is_over*; what is not started then is released.
+
+    Raises:
+        BaseException: What ended a handler and is no ``Exception``.
+    """
+    settles_first = inbox.settlements.rules.settles_first
+    inbox.insiders = crew.start()
+    try:
+        for delivery in deliveries:
+            if not crew.put(lane(binding, delivery), delivery, is_over) or is_over():
+                break
+    finally:
+        # What is settled already can only be handled, or be lost.
+        for delivery in crew.end(drain=not settles_first):
+            if not settles_first:
+                delivery.release()
+        inbox.insiders = frozenset()
+    if crew.error is not None:
+        raise crew.error
 
 
 def lane(binding: Binding, delivery: AnyDelivery) -> Hashable:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from unibus.outcome import SENT, Outcome, OutcomeKind
 
+_BARRIER_AFTER = 10_000  # what is only sent is kept until a barrier, which costs a round trip
+_LIGHTEST_REPORT = 40  # so that a stream of tiny batches gets its barriers, too
+
 Range = tuple[int, int]
 """From the first index up to, not including, the second."""
 
@@ -90,6 +93,23 @@ class Ledger:
         """Return whether *index* ended with its lease."""
         final = self.final(index) if self._final else None
         return final is not None and final.kind is OutcomeKind.LEASE_LOST
+
+
+class Unconfirmed:
+    """Counts what is only sent, so that it is confirmed and forgotten before it is too much."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, count: int) -> bool:
+        """Count a report about *count* deliveries; return whether a barrier is due."""
+        self._count += max(count, _LIGHTEST_REPORT)
+        if self._count < _BARRIER_AFTER:
+            return False
+        self._count = 0
+        return True
 
 
 def _append(ranges: list[Range], first: int, stop: int) -> None:

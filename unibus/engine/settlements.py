@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from unibus import spi
 from unibus.engine.desk import Rules, Tally
-from unibus.engine.ledger import Ledger, Range
+from unibus.engine.ledger import Ledger, Range, Unconfirmed
 from unibus.engine.taken import Taken, conflict, lost_lease
 from unibus.engine.timers import Soon
 from unibus.engine.watches import Watches
@@ -16,9 +16,6 @@ from unibus.spi import Outcome, OutcomeKind, Verdict, VerdictKind
 
 _MAX_AGE_S = 0.02
 """How long a settlement waits for others when no receive folds it and no adapter pulls it."""
-
-_BARRIER_AFTER = 10_000  # what is only sent is kept until a barrier, which costs a round trip
-_LIGHTEST_REPORT = 40  # so that a stream of tiny batches gets its barriers, too
 
 
 class Settlements:
@@ -49,9 +46,7 @@ class Settlements:
         self._live: dict[int, Taken] = {}
         self._ledgers: dict[int, Ledger] = {}
         self.tally = Tally()
-        self._unconfirmed = 0
-
-    # Batches come and are looked at
+        self._unconfirmed = Unconfirmed()
 
     def admit(self, incoming: spi.Incoming) -> Taken:
         """Return the new batch *incoming*, whose settlements are gathered from now on."""
@@ -66,9 +61,11 @@ class Settlements:
 
     def leave(self, taken: Taken) -> None:
         """Hand over what is settled of a batch that is handed out; no receive folds it again."""
+        verdicts: list[Verdict] = []
         with self._lock:
             taken.loosen()
-        self.hand_over(taken)
+            self._fold(taken, verdicts)
+        self.send(verdicts)
 
     def live(self) -> tuple[Taken, ...]:
         """Return the batches that are not wholly handed over."""
@@ -106,8 +103,6 @@ class Settlements:
         """Let what was settled first be handed out, as far as the broker confirmed it."""
         with self._lock:
             taken.confirm()
-
-    # Settlements are handed over
 
     def pull(self) -> list[Verdict]:
         """Return what was settled and not handed over, to be handed over by the caller."""
@@ -175,10 +170,10 @@ class Settlements:
             tally, self.tally = self.tally, Tally()
         return tally
 
-    # What deliveries call
-
     def marked(self, taken: Taken, index: int) -> None:
         """*index* was acked, and the batch asked to hear of it."""
+        if index in taken.odd:
+            raise conflict(taken.odd[index], VerdictKind.ACK)
         if index in taken.lost:
             with self._lock:
                 self._count_lost(taken, index)
@@ -232,12 +227,9 @@ class Settlements:
         ticket = taken.incoming.ticket
         self.send([Verdict(ticket, index, 1, VerdictKind.EXTEND, lease_s)])
 
-    # What the adapter reports
-
     def answered(self, ticket: object, first: int, count: int, outcome: Outcome) -> None:
         """Note what became of a range, or that its lease could not be extended."""
-        stop = first + count
-        key = id(ticket)
+        stop, key = first + count, id(ticket)
         is_barrier_due = False
         with self._lock:
             ledger = self._ledgers.get(key)
@@ -246,7 +238,7 @@ class Settlements:
             taken = self._live.get(key)
             if outcome.kind is OutcomeKind.SENT:
                 ledger.sent(first, stop)
-                is_barrier_due = self._is_barrier_due(count)
+                is_barrier_due = self._unconfirmed.add(count) and self._needs_barrier
             else:
                 answered = ledger.answer(first, stop, outcome)
                 if outcome.kind is not OutcomeKind.SETTLED:
@@ -275,8 +267,6 @@ class Settlements:
         self.send(verdicts)
         self.watches.look()
 
-    # The rest
-
     def _fold(self, taken: Taken, verdicts: list[Verdict], whole: Range | None = None) -> None:
         taken.fold(verdicts, whole)
         self._tidy(taken)
@@ -292,13 +282,6 @@ class Settlements:
             outcome = taken.ledger.final(index)
             if outcome is not None:
                 self.tally.add(1, outcome)
-
-    def _is_barrier_due(self, count: int) -> bool:
-        self._unconfirmed += max(count, _LIGHTEST_REPORT)
-        if self._unconfirmed < _BARRIER_AFTER or not self._needs_barrier:
-            return False
-        self._unconfirmed = 0
-        return True
 
     def _fold_now(self) -> None:
         is_young = False

@@ -111,8 +111,8 @@ class Taken:
             self.desk.marked(self, index)
         elif not self.is_settled(index):
             self.late.add(index)
-            if not self.mark or self.is_due:
-                self.desk.marked(self, index)
+            self.mark = 0
+            self.desk.marked(self, index)
 
     def loosen(self) -> None:
         """Hear of every ack from now on, since no later call is sure to fold."""
@@ -203,7 +203,9 @@ class Taken:
         self.told = upto
         self.upto = max(self.upto, upto)
         if self.mark:
-            self.mark = min(upto + self.desk.rules.quarter, self.size)
+            # Above a hole, an ack of any place can be the one that completes the batch.
+            is_holed = bool(self.late or self.gone)
+            self.mark = 0 if is_holed else min(upto + self.desk.rules.quarter, self.size)
         for first, stop in fresh:
             for low, high, ended in self._pieces(first, stop):
                 if ended is None:
