@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -13,6 +14,7 @@ from unibus import spi
 from unibus_rabbitmq import connection as connections
 from unibus_rabbitmq import errors, names, options, positions, profiles, topology
 from unibus_rabbitmq.connection import Connection
+from unibus_rabbitmq.control import Control
 from unibus_rabbitmq.deliveries import OwnReader, PikaReader, Shape
 from unibus_rabbitmq.loop import Loop
 from unibus_rabbitmq.publishing import Target
@@ -20,8 +22,11 @@ from unibus_rabbitmq.receiver import RabbitReceiver
 from unibus_rabbitmq.rpc import Rpc
 from unibus_rabbitmq.sender import RabbitSender
 from unibus_rabbitmq.session import Plan
+from unibus_rabbitmq.store import PositionStore
+from unibus_rabbitmq.streams import Reading, StreamReceiver
 
 _GOODBYE_S = 0.2
+_READER = "reader"
 
 
 class RabbitMQAdapter(spi.Adapter, spi.SupportsBacklog, spi.SupportsDelete, spi.SupportsPurge):
@@ -38,6 +43,7 @@ class RabbitMQAdapter(spi.Adapter, spi.SupportsBacklog, spi.SupportsDelete, spi.
         self._loop = Loop("unibus-rabbitmq")
         self._consuming = self._connection()
         self._publishing: Connection | None = None
+        self._lock = threading.Lock()
         self._version = "unknown"
 
     @classmethod
@@ -51,7 +57,7 @@ class RabbitMQAdapter(spi.Adapter, spi.SupportsBacklog, spi.SupportsDelete, spi.
             adapter._consuming.open(timeout_s)
         except Exception as error:
             adapter._loop.stop(_GOODBYE_S)
-            raise errors.translate(error, settings.address) from error
+            raise _why_not(error, settings.address, timeout_s) from error
         found = getattr(adapter._consuming.native, "server_properties", None) or {}
         version = found.get("version", "unknown")
         adapter._version = version.decode() if isinstance(version, bytes) else str(version)
@@ -91,17 +97,16 @@ class RabbitMQAdapter(spi.Adapter, spi.SupportsBacklog, spi.SupportsDelete, spi.
         end = time.monotonic() + timeout_s
         with Rpc(self._consuming, timeout_s) as rpc:
             topology.check(rpc, binding, receiving=False)
-        if self._publishing is None:
-            publishing = self._connection()
-            publishing.open(_left_s(end))
-            self._publishing = publishing
-        sender = RabbitSender(
-            self._publishing,
-            source,
-            _target(binding, acks),
-            wall=self._clock.wall,
-            where=self._settings.address,
-        )
+        return self._sender(source, _target(binding, acks), end)
+
+    def _sender(self, source: spi.Source, target: Target, end: float) -> RabbitSender:
+        with self._lock:
+            if self._publishing is None:
+                publishing = self._connection()
+                publishing.open(_left_s(end))
+                self._publishing = publishing
+        where = self._settings.address
+        sender = RabbitSender(self._publishing, source, target, wall=self._clock.wall, where=where)
         sender.open(_left_s(end))
         return sender
 
@@ -117,8 +122,8 @@ class RabbitMQAdapter(spi.Adapter, spi.SupportsBacklog, spi.SupportsDelete, spi.
         if plan.owns:
             connection = self._connection()
             connection.open(_left_s(end))
-        receiver = RabbitReceiver(connection, events, plan, where=self._settings.address)
         try:
+            receiver = self._receiver(connection, events, plan, _subscription(binding), end)
             receiver.open(_left_s(end))
         except BaseException:
             if plan.owns:
@@ -126,18 +131,51 @@ class RabbitMQAdapter(spi.Adapter, spi.SupportsBacklog, spi.SupportsDelete, spi.
             raise
         return receiver
 
+    def _receiver(
+        self,
+        connection: Connection,
+        events: spi.Events,
+        plan: Plan,
+        spec: spi.Subscription,
+        end: float,
+    ) -> RabbitReceiver:
+        where = self._settings.address
+        if not plan.is_log:
+            return RabbitReceiver(connection, events, plan, where=where)
+        store = self._store(spec, plan.queues[0], end) if spec.managed else None
+        reading = Reading(spec.name, positions.of_start(spec.start), store)
+        return StreamReceiver(connection, events, plan, reading, where=where)
+
+    def _store(self, spec: spi.Subscription, stream: str, end: float) -> PositionStore:
+        queue = names.position_queue(spec)
+
+        def store_end(timeout_s: float) -> None:
+            positions.remember_end(self._settings.parameters(timeout_s), stream, queue)
+
+        with Rpc(self._consuming, _left_s(end)) as rpc:
+            if spec.start == "latest" and not Control(rpc).count(queue):
+                # Known from now on: else what comes before its first delivery could be missed.
+                store_end(_left_s(end))
+        store = PositionStore(spec.name, queue, names.derived(spec.name, _READER))
+        store.end = store_end
+        target = Target(names.Address("", queue))
+        store.sender = self._sender(store, target, end)
+        return store
+
     def _plan(self, binding: spi.Binding, flow: spi.Flow) -> Plan:
         spec = _subscription(binding)
         is_ordered = spec.managed and spec.mode == "queue" and names.partitions(spec.topic) > 0
         limit = min(flow.max_unsettled, self._settings.prefetch or flow.max_unsettled)
         reader = OwnReader() if self._has_own_frames else PikaReader()
-        shape = Shape(reader, is_counted=binding.profile.name == profiles.QUORUM)
+        queues = names.queues(binding)
+        is_log = spec.mode == "stream"
+        is_counted = binding.profile.name == profiles.QUORUM
         return Plan(
-            names.queues(binding),
+            queues,
             flow._replace(max_unsettled=limit),
-            shape,
+            Shape(reader, is_counted, queues[0] if is_log else None),
             is_ordered,
-            owns=is_ordered and not self._has_own_frames,
+            owns=is_log or (is_ordered and not self._has_own_frames),
         )
 
     @override
@@ -187,6 +225,17 @@ class RabbitMQAdapter(spi.Adapter, spi.SupportsBacklog, spi.SupportsDelete, spi.
             if each is not None:
                 each.close(_left_s(end))
         self._loop.stop(_left_s(end))
+
+
+def _why_not(error: Exception, where: str, timeout_s: float) -> spi.UnibusError:
+    """Return why there is no connection; nothing was sent, so nothing is unknown."""
+    translated = errors.translate(error, where)
+    if not translated.outcome_unknown:
+        return translated
+    return spi.UnavailableError(
+        f"no answer that is RabbitMQ's from {where} within {timeout_s:g} s; check host and port,"
+        " and that it runs"
+    )
 
 
 def _parse(url: str, given: Mapping[str, object]) -> options.Options:

@@ -53,7 +53,7 @@ class Channel(Protocol):
     ) -> str:
         """Consume."""
 
-    def basic_get(self, queue: str, callback: Callable[..., None]) -> None:
+    def basic_get(self, queue: str, callback: Callable[[Channel, Any, Any, bytes], None]) -> None:
         """Get one message; the callback is not called if there is none."""
 
     def basic_ack(self, delivery_tag: int, *, multiple: bool) -> None:

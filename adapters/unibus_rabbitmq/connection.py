@@ -25,6 +25,7 @@ TESTED: Final = ((1, 4), (1, 4))
 _BACKOFF_S = (0.05, 2.0)
 _STABLE_S = 10.0
 _CONNECT_S = 5.0
+_SOONER = 0.9
 _WATCH_S = 1.0
 _OVERDUE_S = 15.0
 
@@ -77,7 +78,8 @@ class Connection:
         def start(done: Done[None]) -> None:
             self.loop.enter(self)
             self._first = done
-            self._connect(timeout_s)
+            # pika's own time-out says more than ours.
+            self._connect(_SOONER * timeout_s)
 
         try:
             self.loop.call(start, timeout_s, "opening a connection")

@@ -211,6 +211,13 @@ class Consuming(User):
         self._failures = min(self._failures + 1, 10)
         self._connection.loop.later(delay_s, self._open_channel)
 
+    def refuse(self, channel: Channel, cause: Exception) -> None:
+        """Give up *channel*, which does not consume yet: it may not."""
+        if channel is self._channel:
+            self._failed(cause)
+        if channel.is_open:
+            channel.close()
+
     def _fail_open(self, cause: Exception) -> None:
         opened, self._opened = self._opened, None
         self.leave()

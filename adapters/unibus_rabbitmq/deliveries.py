@@ -46,6 +46,9 @@ class Reader(Protocol):
     def offset(self, row: Any) -> int | None:  # noqa: ANN401  # its own kind
         """Return where it lies in a stream."""
 
+    def mentions(self, row: Any, header: str) -> bool:  # noqa: ANN401  # its own kind
+        """Return whether it may have *header*, without decoding it."""
+
     def native(self, row: Any) -> Native:  # noqa: ANN401  # its own kind
         """Return it in pika's words."""
 
@@ -77,6 +80,10 @@ class OwnReader:
     def offset(self, row: Row) -> int | None:
         """Return where it lies in a stream."""
         return fields.stream_offset(row[2])
+
+    def mentions(self, row: Row, header: str) -> bool:
+        """Return whether it may have *header*."""
+        return header.encode() in row[2]
 
     def native(self, row: Row) -> Native:
         """Return it in pika's words; raises where pika cannot decode it."""
@@ -113,6 +120,10 @@ class PikaReader:
         """Return where it lies in a stream."""
         offset = (row[2].headers or {}).get("x-stream-offset")
         return None if offset is None else int(offset)
+
+    def mentions(self, row: PikaRow, header: str) -> bool:
+        """Return whether it has *header*."""
+        return header in (row[2].headers or {})
 
     def native(self, row: PikaRow) -> Native:
         """Return what pika has made of it."""

@@ -38,6 +38,7 @@ class RabbitReceiver(spi.Receiver):
         self._tick_s = _TICK_S[0]
         self._tick_timer: Timer | None = None
         self._straggler_timer: Timer | None = None
+        self._told: tuple[spi.Link, type] | None = None
         self._consuming = Consuming(connection, self, plan, where)
 
     # ---- any thread
@@ -110,17 +111,23 @@ class RabbitReceiver(spi.Receiver):
 
     def began(self, session: Session) -> None:  # noqa: ARG002  # streams need it
         """The broker delivers."""
-        self._events.state(spi.Link.UP, None)
+        self._tell(spi.Link.UP, None)
         self.burst()
 
     def ended(self, session: Session | None, cause: spi.UnibusError) -> None:
         """The channel is gone: what is held is no longer ours."""
         self._is_asking = self._asks_again = False
-        self._events.state(spi.Link.DOWN, cause)
+        self._tell(spi.Link.DOWN, cause)
         if session is not None:
             session.settler.lost(spi.unknown(cause))
             self._end(session, cause)
         self._settle()
+
+    def _tell(self, state: spi.Link, cause: Exception | None) -> None:
+        """Report a change, not every failed attempt to undo it."""
+        if (state, type(cause)) != self._told:
+            self._told = (state, type(cause))
+            self._events.state(state, cause)
 
     def _end(self, session: Session, cause: spi.UnibusError) -> None:
         self._inbox.clear()
@@ -174,7 +181,10 @@ class RabbitReceiver(spi.Receiver):
                     self._events.settled(verdict.ticket, verdict.first, verdict.count, theirs.lost)
         if session is None or not now:
             return
-        session.settler.settle(now)
+        self._pass_on(session, now)
+
+    def _pass_on(self, session: Session, verdicts: Sequence[spi.Verdict]) -> None:
+        session.settler.settle(verdicts)
         if session.settler.fold.has_stragglers and self._straggler_timer is None:
             self._straggler_timer = self._connection.loop.later(_TICK_S[0], self._stragglers)
         if session.settler.wants_barrier:

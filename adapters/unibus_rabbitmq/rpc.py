@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
-import pika
 from typing_extensions import override
 
 from unibus import spi
@@ -34,10 +32,6 @@ class Rpc:
     def __exit__(self, *_: object) -> None:
         for channel in self._channels:
             self._connection.loop.nudge(channel.leave)
-
-    def process_data_events(self, time_limit: float) -> None:
-        """Wait for *time_limit* seconds; the I/O thread receives meanwhile."""
-        threading.Event().wait(min(time_limit, max(0.0, self._end - time.monotonic())))
 
     def channel(self) -> RpcChannel:
         """Open a channel; waits for the connection if that is just coming back.
@@ -169,54 +163,6 @@ class RpcChannel(User):
     def queue_purge(self, queue: str) -> Frame:
         """Empty a queue."""
         return self._ask("queue_purge", queue=queue)
-
-    def basic_qos(self, *, prefetch_count: int) -> Frame:
-        """Set how many deliveries may be held."""
-        return self._ask("basic_qos", prefetch_count=prefetch_count)
-
-    def basic_consume(
-        self,
-        queue: str,
-        on_message_callback: Callable[[Any, Any, Any, bytes], None],
-        *,
-        arguments: Mapping[str, object],
-    ) -> Frame:
-        """Consume; the callback is called on the I/O thread."""
-        return self._ask(
-            "basic_consume",
-            queue=queue,
-            on_message_callback=on_message_callback,
-            arguments=arguments,
-        )
-
-    def confirm_delivery(self) -> None:
-        """Wait for the confirm of every publish from now on."""
-        self._ask("confirm_delivery", ack_nack_callback=self._confirmed)
-
-    def basic_publish(
-        self, exchange: str, routing_key: str, body: bytes, properties: object, *, mandatory: bool
-    ) -> None:
-        """Publish, and wait for the confirm; after ``confirm_delivery`` only.
-
-        Raises:
-            OverloadedError: The broker did not take it.
-        """
-
-        def start(done: Done[bool]) -> None:
-            self._done = done
-            channel = self._channel
-            if channel is not None:
-                channel.basic_publish(exchange, routing_key, body, properties, mandatory=mandatory)
-
-        if not self._connection.loop.call(start, self._left_s(), "publishing"):
-            raise spi.OverloadedError(f"RabbitMQ did not take a message for {routing_key}")
-
-    def close(self) -> None:
-        """Close it."""
-        self._connection.loop.nudge(self.leave)
-
-    def _confirmed(self, frame: Any) -> None:  # noqa: ANN401  # pika ships no types
-        self._answer(isinstance(frame.method, pika.spec.Basic.Ack))
 
     def _left_s(self) -> float:
         return max(0.0, self._end - time.monotonic())

@@ -11,7 +11,7 @@ import pika
 from typing_extensions import override
 
 from unibus import spi
-from unibus_rabbitmq import errors
+from unibus_rabbitmq import errors, outcomes
 from unibus_rabbitmq.channel import Channel, User
 from unibus_rabbitmq.confirms import Confirms
 from unibus_rabbitmq.connection import Connection
@@ -47,14 +47,10 @@ class RabbitSender(spi.Sender, User):
         self._asked_at: float | None = None
         self._attempts = 0
         self._is_blocked = self._is_offered = self._is_closing = False
+        self._told: tuple[spi.Link, type] | None = None
         self._opened: Done[None] | None = None
         self._closed: Done[None] | None = None
-        self._nacked = spi.rejected(
-            spi.OverloadedError(
-                f"RabbitMQ at {where} did not take the message: a queue is full, or is moving to"
-                " another node; try again later"
-            )
-        )
+        self._nacked = outcomes.nacked(where)
 
     # ---- any thread
 
@@ -94,13 +90,10 @@ class RabbitSender(spi.Sender, User):
         try:
             loop.call(self._begin_close, timeout_s, "closing a sender")
         except spi.DeadlineExceededError as error:
-            cause = spi.DeadlineExceededError(
-                f"RabbitMQ at {self._where} had not confirmed when the sender was closed"
-            )
-            cause.__cause__ = error
+            outcome = outcomes.too_late(error, self._where)
 
             def give_up(done: Done[None]) -> None:
-                self._confirms.lost(spi.unknown(cause))
+                self._confirms.lost(outcome)
                 self._leave()
                 done(None)
 
@@ -127,9 +120,9 @@ class RabbitSender(spi.Sender, User):
             cause = spi.OverloadedError(
                 f"RabbitMQ at {self._where} takes no publishes for now: {reason}; free some of it"
             )
-            self._source.state(spi.Link.DOWN, cause)
+            self._tell(spi.Link.DOWN, cause)
         elif was and self._writer is not None:
-            self._source.state(spi.Link.UP, None)
+            self._tell(spi.Link.UP, None)
             self._drain()
 
     @override
@@ -182,7 +175,7 @@ class RabbitSender(spi.Sender, User):
         if opened is not None:
             opened(None)
         if not self._is_blocked:
-            self._source.state(spi.Link.UP, None)
+            self._tell(spi.Link.UP, None)
         self._drain()
 
     def _channel_closed(self, channel: Channel, cause: Exception) -> None:
@@ -219,21 +212,17 @@ class RabbitSender(spi.Sender, User):
         if self._confirms.is_empty:
             self._confirms.restart()
         else:
-            self._confirms.lost(spi.unknown(self._lost(cause)))
+            self._confirms.lost(outcomes.lost(cause, self._where))
         if self._is_closing:
             self._end_close()
         else:
-            self._source.state(state, errors.translate(cause, self._where))
+            self._tell(state, errors.translate(cause, self._where))
 
-    def _lost(self, cause: Exception) -> spi.UnibusError:
-        translated = errors.translate(cause, self._where)
-        if isinstance(translated, spi.ConnectionLostError | spi.PermissionDeniedError):
-            return translated
-        lost = spi.ConnectionLostError(
-            f"the channel to RabbitMQ at {self._where} was lost before it confirmed: {translated}"
-        )
-        lost.__cause__ = cause
-        return lost
+    def _tell(self, state: spi.Link, cause: Exception | None) -> None:
+        """Report a change, not every failed attempt to undo it."""
+        if (state, type(cause)) != self._told:
+            self._told = (state, type(cause))
+            self._source.state(state, cause)
 
     def _drain(self) -> None:
         self._is_offered = False
@@ -272,13 +261,9 @@ class RabbitSender(spi.Sender, User):
         tag = self._confirms.find(str(message_id), None if is_direct else method.routing_key)
         if tag is None:
             return
+        said = f"{method.reply_code} {method.reply_text}"
         exchange = self._target.address.exchange
-        to = f"topic exchange {exchange!r}" if exchange else f"queue {method.routing_key!r}"
-        cause = spi.UnroutableError(
-            f"published to {to} with a routing key that no subscription takes"
-            f" ({method.reply_code} {method.reply_text}); declare one that does, or its filter"
-        )
-        self._confirms.returned(tag, spi.rejected(cause))
+        self._confirms.returned(tag, outcomes.returned(exchange, method.routing_key, said))
 
     def _begin_close(self, done: Done[None]) -> None:
         self._is_closing = True

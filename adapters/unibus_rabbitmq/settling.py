@@ -156,6 +156,10 @@ class Settler:
             self._note(verdict.ticket, verdict.first, verdict.count)
             self._report(verdict.ticket, verdict.first, verdict.count, spi.SENT)
 
+    def skip(self, tag: int) -> None:
+        """Ack a delivery that nobody will see."""
+        self.fold.ack(tag, 1)
+
     def _is_dropped(self, kind: spi.VerdictKind) -> bool:
         # A log keeps what it has: to refuse a message is to go past it.
         return self._is_log and kind is spi.VerdictKind.REJECT
@@ -189,7 +193,7 @@ class Settler:
     @property
     def wants_barrier(self) -> bool:
         """Whether enough waits for the broker's word to ask for it."""
-        return len(self._sent) >= _MAX_SENT
+        return len(self._sent) >= _MAX_SENT and not self._is_log
 
     def ask(self) -> None:
         """A barrier is on its way: it speaks for everything sent until now."""
@@ -198,9 +202,28 @@ class Settler:
         self._sent = []
 
     def answered(self) -> None:
-        """The barrier is back."""
+        """The barrier is back; of a log that says nothing, only a stored position does."""
+        if not self._is_log:
+            self._settled(self._take_asked())
+
+    def stored(self, below: int) -> None:
+        """The position behind all tags below *below* is stored, so they never come again."""
+        done, left = [], []
+        for ticket, first, count in self._take_asked() + self._sent:
+            known = min(count, max(0, below - ticket.first - first))
+            if known:
+                done.append([ticket, first, known])
+            if known < count:
+                left.append([ticket, first + known, count - known])
+        self._sent = left
+        self._settled(done)
+
+    def _take_asked(self) -> list[list[Any]]:
         asked, self._asked = self._asked, []
-        for ticket, first, count in asked:
+        return asked
+
+    def _settled(self, ranges: list[list[Any]]) -> None:
+        for ticket, first, count in ranges:
             self._report(ticket, first, count, spi.SETTLED)
 
     def lost(self, outcome: spi.Outcome) -> None:
