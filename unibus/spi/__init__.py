@@ -84,4 +84,6 @@ from unibus.spi.roles import SupportsBacklog as SupportsBacklog
 from unibus.spi.roles import SupportsDelete as SupportsDelete
 from unibus.spi.roles import SupportsPurge as SupportsPurge
 from unibus.spi.roles import SupportsSeek as SupportsSeek
+from unibus.spi.threaded import ThreadedReceiver as ThreadedReceiver
+from unibus.spi.threaded import ThreadedSender as ThreadedSender
 from unibus.watermark import Watermark as Watermark
