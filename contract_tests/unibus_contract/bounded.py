@@ -37,5 +37,4 @@ def _place(thread: threading.Thread) -> str:
     frames = sys._current_frames()  # noqa: SLF001  # the documented way to see another thread
     frame = frames.get(thread.ident or 0)
     lines = traceback.extract_stack(frame) if frame is not None else []
-    ours = [each for each in lines if "unibus" in each.filename] or lines
-    return " > ".join(f"{each.filename.rpartition('/')[2]}:{each.lineno}" for each in ours[-4:])
+    return " > ".join(f"{each.filename.rpartition('/')[2]}:{each.lineno}" for each in lines[-5:])

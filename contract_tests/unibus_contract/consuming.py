@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from unibus.errors import MessageRejectedError, UnibusError
+from unibus.errors import ClosedError, MessageRejectedError, UnibusError
 from unibus.outcome import OutcomeKind
 from unibus_contract.checkers.dead_letter import provenance
 from unibus_contract.history import Event, Kind, Phase, Scope, body_digest, headers_digest
@@ -16,6 +17,7 @@ from unibus_contract.timing import Deadline, TimingProfile
 if TYPE_CHECKING:
     from unibus import Consumer, Delivery
 
+_LOG = logging.getLogger("unibus.contract")
 _TAKE = 100
 
 
@@ -131,10 +133,17 @@ class RecordingConsumer:
             self._open.append((invoke, held))
 
     def settled(self, timeout_s: float | None = None) -> None:
-        """Wait until the broker has every settlement, and note how each ended."""
+        """Wait until the broker has every settlement, and note how each ended.
+
+        Never raises for one that came too late or has no answer: that is noted.
+        """
         limit_s = self._timing.patience_s if timeout_s is None else timeout_s
         try:
             self.raw.flush(limit_s)
+        except ClosedError:
+            raise
+        except UnibusError as error:
+            _LOG.debug("%s flush: %s", self.name, error)
         finally:
             self._note_outcomes()
 

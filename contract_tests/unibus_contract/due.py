@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import Any
 
 from typing_extensions import override
 
 from unibus.capabilities import Capabilities, Grade, Profile
 
 _TERM = re.compile(r"(not )?([a-z_.]+)(?: (==|!=|>=|<=|>|<|has) ([\w.-]+))?")
-_SYMBOLS: Mapping[str, Callable[[object, object], bool]] = {
+_SYMBOLS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
     ">=": operator.ge,

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlencode
 
 import unibus
 from unibus.errors import ConfigurationError, UnsupportedError
@@ -91,9 +93,9 @@ class Faults:
         """Let the broker hang while the block runs: it accepts bytes and says nothing."""
         raise _cannot("pause")
 
-    def cut(self) -> AbstractContextManager[Cut]:
-        """Put a proxy between the bus and the broker that can lose what either says (``cut``)."""
-        raise _cannot("cut")
+    def cut(self, url: str) -> AbstractContextManager[Cut]:
+        """Provide a way to *url* that can lose what either side says (``cut``)."""
+        raise _cannot(f"cut the way to a broker; {len(url)} characters of URL were given")
 
     def lose_leases(self, subscription: Subscription) -> None:
         """End every lease of *subscription* at once, as if its consumers had died."""
@@ -108,10 +110,11 @@ class Cut(ABC):
     """A way to the broker that can be interrupted.
 
     Attributes:
-        url: The broker's URL through it, for the profile under test.
+        url: What connects through it.
     """
 
-    url: str
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     @abstractmethod
     def swallow_answers(self) -> None:
@@ -149,6 +152,7 @@ class BrokerUnderTest:
         timing: How long things take with it.
         faults: What can be done to it.
         native: The side door; ``None`` if there is none.
+        settings: What the variant under test adds to the URL.
     """
 
     evidence: Evidence = Evidence.BROKER
@@ -160,11 +164,12 @@ class BrokerUnderTest:
         self.timing = TimingProfile()
         self.faults = Faults()
         self.native: Native | None = None
+        self.settings: Mapping[str, str] = {}
 
     def url_of(self, profile: str) -> str:
-        """Return the URL that connects with *profile*."""
+        """Return the URL that connects with *profile* and the settings of the variant."""
         joint = "&" if "?" in self.url else "?"
-        return f"{self.url}{joint}profile={profile}"
+        return f"{self.url}{joint}{urlencode({'profile': profile, **self.settings})}"
 
     def connect(
         self,
@@ -203,6 +208,9 @@ class Harness(ABC):
 
     profiles: ClassVar[tuple[str, ...]]
     """The profiles to run, in the order of reports."""
+
+    variants: ClassVar[Mapping[str, Mapping[str, str]]] = MappingProxyType({})
+    """Ways to run the adapter, with what each adds to the URL; the first by default."""
 
     deviations: ClassVar[Path | None] = None
     """A ``deviations.toml``; see ``unibus_contract.deviations``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,5 +57,8 @@ def _files() -> list[tuple[str, str]]:
 
 
 def _children() -> list[str]:
-    lists = _CHILDREN.glob("*/children") if _CHILDREN.is_dir() else ()
-    return [pid for each in lists for pid in each.read_text("ascii").split()]
+    found: list[str] = []
+    for each in _CHILDREN.glob("*/children") if _CHILDREN.is_dir() else ():
+        with suppress(FileNotFoundError):  # the thread has ended since it was listed
+            found += each.read_text("ascii").split()
+    return found

@@ -185,6 +185,11 @@ class Recorder:
         with self._changed:
             return not self._ledger.of(subscription).open
 
+    def poke(self) -> None:
+        """Have ``wait_for`` look again, for something that is no event."""
+        with self._changed:
+            self._changed.notify_all()
+
     def wait_for(self, predicate: Callable[[], bool], *, within_s: float) -> bool:
         """Return whether *predicate* became true within *within_s*; asked after each event."""
         with self._changed:

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from unibus.spi import BrokerIdentity
@@ -82,7 +83,6 @@ class Runner:
         self._broker = broker
         self._profile = profile
         self._plan = plan
-        broker.timing = broker.timing.stretched(plan.stretch)
 
     def run(self, report: Report) -> ProfileRun:
         """Run every clause; an interrupt ends it early and leaves what there is.
@@ -90,7 +90,7 @@ class Runner:
         Raises:
             UnibusError: The broker cannot be reached with this profile at all.
         """
-        view, identity = self._probe()
+        view, identity = self.view, self.identity
         run = ProfileRun(
             broker=self._broker.label,
             url=self._broker.shown_url,
@@ -98,21 +98,32 @@ class Runner:
             identity=identity,
             evidence=self._broker.evidence,
         )
-        for clause in self._plan.clauses:
-            runs = [self.run_once(clause, view) for _ in range(self._plan.repeat)]
-            judged = apply_deviations(
-                self._plan.deviations, merge(runs), self._profile, identity.version
-            )
-            run.results[clause.id] = judged
-            report(judged)
+        try:
+            for clause in self._plan.clauses:
+                run.results[clause.id] = result = self.judged(clause, view)
+                report(result)
+        except KeyboardInterrupt:
+            return run
         run.is_whole = True
         return run
 
+    def judged(self, clause: Clause, view: View) -> Result:
+        """Run *clause* as often as the plan says; return one result, deviations considered."""
+        result = merge([self.run_once(clause, view) for _ in range(self._plan.repeat)])
+        version = self.identity.version
+        return apply_deviations(self._plan.deviations, result, self._profile, version)
+
     @property
     def view(self) -> View:
-        """What the profile promises, as the broker answers now."""
-        return self._probe()[0]
+        """What the profile promises, as the broker answered when first asked."""
+        return self._probe[0]
 
+    @property
+    def identity(self) -> BrokerIdentity:
+        """Who answered."""
+        return self._probe[1]
+
+    @cached_property
     def _probe(self) -> tuple[View, BrokerIdentity]:
         bench = self._bench("PROBE-00")
         try:
@@ -142,7 +153,11 @@ class Runner:
         before = footprint()
         bench, work = self._work(clause, is_due=blank.is_due)
         budget_s = clause.budget_s * self._plan.stretch
-        failure = bounded(work, within_s=budget_s, name=clause.id)
+        try:
+            failure = bounded(work, within_s=budget_s, name=clause.id)
+        except KeyboardInterrupt:
+            self._clean_up(bench, before)
+            raise
         left = self._clean_up(bench, before)
         kept = Status.PASS if blank.is_due else Status.REFUSED
         if failure is not None:
@@ -170,7 +185,9 @@ class Runner:
         return bench, lambda: prove_refused(bench, watch, clause)
 
     def _bench(self, clause_id: str, broker: BrokerUnderTest | None = None) -> Bench:
-        return Bench(broker or self._broker, self._profile, secrets.token_hex(3), clause_id)
+        bench = Bench(broker or self._broker, self._profile, secrets.token_hex(3), clause_id)
+        bench.timing = bench.timing.stretched(self._plan.stretch)
+        return bench
 
     def _clean_up(self, bench: Bench, before: Footprint) -> Sequence[str]:
         left: list[str] = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from unibus import Bus
+import unibus
 from unibus.clock import SystemClock
 from unibus.spi import (
     AcksLevel,
@@ -29,6 +29,7 @@ from unibus_contract.harness import BrokerUnderTest
 from unibus_contract.wrap import AdapterWrap, ReceiverWrap, SenderWrap
 
 if TYPE_CHECKING:
+    from unibus import Bus
     from unibus.requirements import Requirements
 
 
@@ -172,7 +173,7 @@ class OverWrapped(BrokerUnderTest):
     ) -> Bus:
         clock = SystemClock()
         adapter = self.adapter(url, options or {}, clock=clock, timeout_s=timeout_s)
-        return Bus.over(adapter, clock=clock, require=require)
+        return unibus.Bus.over(adapter, clock=clock, require=require)
 
     @override
     def adapter(

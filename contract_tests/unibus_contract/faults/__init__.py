@@ -1,0 +1,1 @@
+"""Ways to make a broker or the network suffer, for harnesses to use."""
