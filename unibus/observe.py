@@ -8,7 +8,6 @@ them without parsing the text. Bodies, keys, header values and passwords never a
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Final
 
 SYSTEM: Final = "messaging.system"
@@ -29,7 +28,6 @@ NOT_CLOSED: Final = "unibus.bus.not_closed"
 LINK_DOWN: Final = "unibus.link.down"
 LINK_UP: Final = "unibus.link.up"
 LINK_FATAL: Final = "unibus.link.fatal"
-PUBLISH_EXPIRED: Final = "unibus.publish.expired"
 TOPOLOGY_CHANGED: Final = "unibus.topology.changed"
 
 Attribute = str | int | float | bool
@@ -40,6 +38,23 @@ def logger(module: str) -> logging.Logger:
     return logging.getLogger(f"unibus.{module}")
 
 
-def extra(event: str, attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
-    """Return the ``extra`` of a log record that reports *event*."""
-    return {EVENT: event, **attributes}
+def fields(event: str, **attributes: Attribute) -> dict[str, Attribute]:
+    """Return the ``extra`` of a log record that reports *event*.
+
+    The names of *attributes* are those of this module's constants, in lower case.
+    """
+    return {EVENT: event, **{_NAMES[name]: value for name, value in attributes.items()}}
+
+
+_NAMES: Final = {
+    "system": SYSTEM,
+    "destination": DESTINATION,
+    "subscription": SUBSCRIPTION,
+    "message_id": MESSAGE_ID,
+    "batch_count": BATCH_COUNT,
+    "operation": OPERATION,
+    "server": SERVER,
+    "error": ERROR,
+    "client": CLIENT,
+    "broker_version": BROKER_VERSION,
+}

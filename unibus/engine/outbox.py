@@ -1,4 +1,4 @@
-"""What was published and is not at the broker yet: batches, a window, deadlines.
+"""What was published and is not at the broker yet.
 
 The fronts put messages in, a sender pulls batches out and reports what became of them. Nothing here
 blocks, and no lock is held while a sender or a waiter is called.
@@ -10,21 +10,23 @@ then it is *pulled*, and from there on it is the adapter's: nobody takes it back
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from typing_extensions import override
 
 from unibus import observe
+from unibus.batching import slices
 from unibus.clock import Clock
 from unibus.engine.failures import Failures
-from unibus.engine.order import order_of
+from unibus.engine.line import Line
 from unibus.engine.pending import Extras, Home, Pending
 from unibus.engine.receipts import Receipt
+from unibus.engine.timers import Alarm
 from unibus.engine.waiting import Wake
-from unibus.engine.window import Limits, Window
+from unibus.engine.window import Limits
 from unibus.errors import (
+    DeadlineExceededError,
     ForkedError,
     PublishFailedError,
     UnavailableError,
@@ -34,12 +36,6 @@ from unibus.outcome import Outcome, OutcomeKind, rejected, unknown
 from unibus.spi import Binding, Link, Outgoing, Source
 
 _log = observe.logger("outbox")
-
-_MAX_BATCH_MESSAGES: Final = 1000  # an adapter may report a batch only when all of it is done
-_GRAIN: Final = 0.1  # share of timeout_s that deadlines within one batch may lie apart
-_MAX_GRAIN_S: Final = 0.25
-
-
 _NO_EXTRAS: Final = Extras()
 
 
@@ -53,30 +49,17 @@ class Outbox(Source, Home):
         limits: Limits,
         translate: Callable[[Exception], UnibusError],
     ) -> None:
-        batch = binding.capabilities.max_batch.value
-        self._name = binding.spec.name
-        self._timeout_s = limits.timeout_s
-        self._grain_s = min(limits.timeout_s * _GRAIN, _MAX_GRAIN_S)
+        self.name = binding.spec.name
+        self.limits = limits
         self._clock = clock
         self._translate = translate
         self._offer: Callable[[], None] = _offer_nobody
-        self.max_bytes = batch.max_bytes
-        self.max_messages = min(batch.max_messages, _MAX_BATCH_MESSAGES)
-        # What put_batch takes fits for sure into a window that has opened again.
-        self.max_slice = max(1, min(self.max_messages, limits.window // 4))
-
         self._lock = threading.Lock()
+        self._line = Line(self, binding, limits)
+        self._failures = Failures()
         self._refusal: UnibusError | None = None
         self._down: UnibusError | None = None
-        self._number = 0
-        self._open: Pending | None = None  # never empty
-        self._last = 0  # the index at which the open batch is full
-        self._sealed: deque[Pending] = deque()
-        self._pulled: dict[Outgoing, Pending] = {}
-        self._window = Window(limits)  # counts what is sealed or pulled
-        self._order = order_of(binding)
-        self._is_starved = False  # a pull came back empty although there was something
-        self._failures = Failures()
+        self._alarm = Alarm(clock, self._tick)
         self._is_timed = False
 
     def attach(self, offer: Callable[[], None]) -> None:
@@ -98,15 +81,16 @@ class Outbox(Source, Home):
         Raises:
             UnibusError: Nothing is taken any more: it is closed, or the sender has given up.
         """
+        line = self._line
         with self._lock:
-            batch = self._open
-            if batch is None or batch.size + size > self.max_bytes:
+            batch = line.open
+            if batch is None or batch.size + size > line.max_bytes:
                 batch = self._begin()
                 if batch is None:
                     return None
             bodies = batch.bodies
             index = len(bodies)
-            is_first = index == 0 and not self._sealed
+            is_first = index == 0 and not line.sealed
             bodies.append(body)
             batch.size += size
             if (column := batch.routing_keys) is not None:
@@ -119,8 +103,8 @@ class Outbox(Source, Home):
                 batch.keys = [*[None] * index, key]
             if extras is not None or batch.has_extras:
                 batch.add_extras(index, extras or _NO_EXTRAS)
-            if index == self._last:
-                self._seal()
+            if index == line.last:
+                line.seal()
         if is_first:
             self._offer()
         return Receipt((batch, index))
@@ -135,35 +119,34 @@ class Outbox(Source, Home):
         """
         with self._lock:
             self._check()
-            self._seal()
-            if len(columns) > self._window.free:
-                return None
-            is_first = not self._sealed
-            batch = self._open = self._new_batch(columns)
-            batch.size = size
-            self._seal()
-        if is_first:
+            is_first = self._line.open is None and not self._line.sealed
+            batch = self._line.add(columns, size, self._now())
+        if is_first and batch is not None:
             self._offer()
         return batch
+
+    def slices(self, sizes: Sequence[int]) -> Iterator[slice]:
+        """Cut messages of these sizes into what ``put_batch`` takes."""
+        return slices(sizes, self._line.max_slice, self._line.max_bytes)
 
     def refused(self, columns: Outgoing, cause: UnibusError) -> Pending:
         """Return *columns* as a batch that was never taken and is rejected because of *cause*."""
         with self._lock:
-            batch = self._new_batch(columns)
-            self._decide(batch, rejected(cause))
+            batch = self._line.new_batch(columns, self._now())
+            self._decide([batch], rejected(cause))
         return batch
 
     def when_room(self, wake: Wake) -> bool:
         """Have *wake* called when the window is open again; False if ``put`` is worth trying."""
         with self._lock:
-            if self._refusal is not None or self._window.is_open:
+            if self._refusal is not None or self._line.window.is_open:
                 return False
-            self._window.add_waiter(wake)
+            self._line.window.add_waiter(wake)
         return True
 
     def overload(self) -> str:
         """Return what an error says about a window that does not open."""
-        text = f"{self._name}: {self._window.messages} messages wait for the broker's answer"
+        text = f"{self.name}: {self._line.window.messages} messages wait for the broker's answer"
         return text if self._down is None else f"{text}, and it is out of reach: {self._down}"
 
     @override
@@ -176,12 +159,10 @@ class Outbox(Source, Home):
             batch.add_waiter(index, wake)
         return True
 
-    def undecided(self) -> list[Pending]:
+    def undecided(self) -> Sequence[Pending]:
         """Return the batches of what was put in so far and is not decided yet."""
         with self._lock:
-            self._seal()
-            batches = [*self._pulled.values(), *self._sealed]
-        return [each for each in batches if each.decided < len(each)]
+            return self._line.undecided()
 
     @override
     def forget(self, batch: Pending) -> None:
@@ -198,41 +179,30 @@ class Outbox(Source, Home):
     @override
     def pull(self) -> Outgoing | None:
         with self._lock:
-            if not self._sealed:
-                self._seal()
-                if not self._sealed:
-                    return None
-            batch = self._sealed[0]
-            self._is_starved = not self._order.admit(batch)
-            if self._is_starved:
-                return None
-            self._sealed.popleft()
-            self._pulled[batch] = batch
-        return batch
+            return self._line.pull()
 
     @override
     def completed(self, batch: Outgoing, first: int, count: int, outcome: Outcome) -> None:
         with self._lock:
-            pending = self._pulled.get(batch)
+            pending = self._line.pulled.get(batch)
             if pending is None:
                 return  # given up when the outbox was closed
             if outcome.kind is not OutcomeKind.ACCEPTED and first >= pending.decided:
                 self._failures.add(pending, count)
             pending.report(first, count, outcome)
-            self._window.give_back(count, 0)
-            is_freed = pending.is_reported and self._release(pending)
-            wakes = [*pending.due(), *self._window.due()]
-        for wake in wakes:
-            wake()
+            is_freed = self._line.reported(pending, count)
+            wakes = [*pending.due(), *self._line.window.due()]
+        _call(wakes)
         if is_freed:
             self._offer()
 
     @override
     def state(self, state: Link, cause: Exception | None) -> None:
-        error = UnavailableError(f"{self._name}: the way to the broker is lost")
+        error: UnibusError = UnavailableError(f"{self.name}: the way to the broker is lost")
         if cause is not None:
             error = cause if isinstance(cause, UnibusError) else self._translate(cause)
         self._down = None if state is Link.UP else error
+        _report(state, self.name, error)
         if state is Link.FATAL:
             self.stop(error)
             self.reject_rest(error)
@@ -243,35 +213,31 @@ class Outbox(Source, Home):
         """Take nothing more: from now on ``put`` raises *refusal*. The first one counts."""
         with self._lock:
             self._refusal = self._refusal or refusal
-            self._seal()
-            wakes = self._window.due(everyone=True)
-        for wake in wakes:
-            wake()
+            self._line.seal()
+            wakes = self._line.window.due(everyone=True)
+        _call(wakes)
 
     def reject_rest(self, cause: UnibusError) -> None:
         """Reject what was not pulled, and is not going to be, because of *cause*."""
         with self._lock:
-            self._seal()
-            wakes = self._expire(self._sealed, rejected(cause))
-            self._sealed.clear()
-        for wake in wakes:
-            wake()
+            wakes = self._decide(self._line.unpulled(), rejected(cause))
+        _call(wakes)
 
     def give_up(self, cause: UnibusError) -> None:
         """Make unknown what was pulled and never answered by a sender that is closed."""
         with self._lock:
-            wakes = self._expire(self._pulled.values(), unknown(cause))
-            self._pulled.clear()
-        for wake in wakes:
-            wake()
+            wakes = self._decide(self._line.undecided(), unknown(cause))
+            self._line.pulled.clear()
+        self._alarm.close()
+        _call(wakes)
 
     def abandon(self) -> None:
-        """Be dead in a forked child, where nobody else runs and no lock will be released."""
+        """Be dead in a forked child, where nobody else runs and no lock would be released."""
         self._lock = threading.Lock()
+        self._line.open = None
         self._refusal = ForkedError(
-            f"{self._name}: the bus was opened before this process was forked off; open another one"
+            f"{self.name}: the bus was opened before this process was forked off; open one here"
         )
-        self._open = None
 
     # Under the lock.
 
@@ -282,27 +248,52 @@ class Outbox(Source, Home):
 
     def _begin(self) -> Pending | None:
         self._check()
-        self._seal()
-        free = self._window.free
-        if free <= 0:
-            return None
-        self._last = min(free, self.max_messages) - 1
-        self._open = self._new_batch(Outgoing([]))
-        return self._open
+        return self._line.begin(self._now())
 
-    def _new_batch(self, columns: Outgoing) -> Pending:
-        self._number += 1
+    def _now(self) -> float:
+        """Return the time at which a batch is born, and see to its deadline."""
         now = self._clock.now()
         if not self._is_timed:
             self._is_timed = True
-            self._clock.call_at(now + self._grain_s, self._tick)
-        return Pending(self, self._number, now, columns)
+            self._alarm.set(now + self._line.grain_s)
+        return now
 
-    def _seal(self) -> None:
-        batch, self._open = self._open, None
-        if batch is not None:
-            self._window.take(len(batch), batch.size)
-            self._sealed.append(batch)
+    def _tick(self) -> None:
+        """Decide what is overdue; one timer for all of the outbox."""
+        within = f"within {self.limits.timeout_s:g} s"
+        with self._lock:
+            unpulled, pulled = self._line.overdue(self._clock.now())
+            reason = f": {self._down}" if self._down is not None else ""
+            not_sent = UnavailableError(f"{self.name}: not sent {within}{reason}")
+            no_answer = DeadlineExceededError(f"{self.name}: sent, no answer {within}{reason}")
+            wakes = self._decide(unpulled, rejected(not_sent))
+            wakes += self._decide(pulled, unknown(no_answer))
+            again = self._line.next_check()
+            self._is_timed = again is not None
+        if again is not None:
+            self._alarm.set(again)
+        _call(wakes)
+
+    def _decide(self, batches: Sequence[Pending], outcome: Outcome) -> list[Wake]:
+        for each in batches:
+            self._failures.add(each, len(each) - each.decided)
+            each.decide_rest(outcome)
+        return [*(wake for each in batches for wake in each.due()), *self._line.window.due()]
+
+
+def _call(wakes: Sequence[Wake]) -> None:
+    for wake in wakes:
+        wake()
+
+
+def _report(link: Link, name: str, error: UnibusError) -> None:
+    if link is Link.UP:
+        extra = observe.fields(observe.LINK_UP, destination=name)
+        _log.info("%s: the way to the broker is open", name, extra=extra)
+        return
+    event = observe.LINK_DOWN if link is Link.DOWN else observe.LINK_FATAL
+    extra = observe.fields(event, destination=name, error=type(error).__name__)
+    _log.warning("%s: %s: %s", name, link.value, error, extra=extra)
 
 
 def _offer_nobody() -> None:

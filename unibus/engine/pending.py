@@ -58,9 +58,13 @@ class Pending(Outgoing):
         "size",
     )
 
-    def __init__(self, home: Home, number: int, born: float, bodies: list[bytes | None]) -> None:
-        self.bodies = bodies
-        self.keys = self.routing_keys = self.headers = self.ids = self.timings = None
+    def __init__(self, home: Home, number: int, born: float, columns: Outgoing) -> None:
+        self.bodies = columns.bodies
+        self.keys = columns.keys
+        self.routing_keys = columns.routing_keys
+        self.headers = columns.headers
+        self.ids = columns.ids
+        self.timings = columns.timings
         self.number = number
         self.born = born
         self.size = self.decided = self.reported = 0
