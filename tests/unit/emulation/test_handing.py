@@ -175,6 +175,18 @@ def test_a_lease_that_ends_ends_the_hand_over() -> None:
     assert rig.inner.done == []
 
 
+def test_a_source_whose_lease_just_ended_is_not_acknowledged() -> None:
+    rig = Rig(DeadLetterLayer)
+    source = rig.inner.bring("x", Message(b"m"))
+    rig.layer.settle([verdict(REJECT, taken(rig.layer), 0)])
+    source.lease(0).lost = LeaseLostError("gone, and nobody was told yet")
+
+    rig.relay.report(ACCEPTED)
+
+    assert rig.inner.done == []
+    assert [each[3].kind for each in rig.core.settlements] == [OutcomeKind.LEASE_LOST]
+
+
 def test_the_lease_is_extended_while_a_copy_is_on_its_way() -> None:
     have = replace(WORK, lease=native(LeaseLimits(max_s=600, default_s=30, extendable=True)))
     rig = Rig(DeadLetterLayer, have)
