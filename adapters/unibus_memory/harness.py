@@ -5,14 +5,36 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit, urlunsplit
 
 from typing_extensions import override
 
 import unibus
-from unibus import Bus
-from unibus_contract.harness import BrokerUnderTest, Evidence, Harness
+from unibus.spi import Subscription
+from unibus_contract.harness import BrokerUnderTest, Evidence, Faults, Harness
 from unibus_contract.timing import TimingProfile
+from unibus_memory.broker import MemoryBroker
 from unibus_memory.profiles import PROFILES
+
+
+class MemoryFaults(Faults):
+    """What can happen to a broker within its process."""
+
+    kinds = frozenset({"lose_leases", "restart"})
+
+    def __init__(self) -> None:
+        self.brokers: dict[str, MemoryBroker] = {}
+
+    @override
+    def restart(self) -> None:
+        for broker in self.brokers.values():
+            broker.restart()
+
+    @override
+    def lose_leases(self, subscription: Subscription) -> None:
+        for broker in self.brokers.values():
+            if subscription.name in broker.names():
+                broker.expire_leases(subscription.name)
 
 
 class MemoryUnderTest(BrokerUnderTest):
@@ -23,19 +45,25 @@ class MemoryUnderTest(BrokerUnderTest):
     def __init__(self, url: str, keepers: ExitStack) -> None:
         super().__init__("memory", url)
         self.timing = TimingProfile(patience_s=1.0, recovery_s=2.0)
+        self.faults = self._faults = MemoryFaults()
         self._keepers = keepers
-        self._kept: dict[str, Bus] = {}
 
     @override
     def url_of(self, profile: str) -> str:
-        url = f"{self.url}-{profile}?profile={profile}"
-        if profile not in self._kept:
-            self._kept[profile] = self._keepers.enter_context(unibus.connect(url))
+        parts = urlsplit(super().url_of(profile))
+        url = urlunsplit(parts._replace(netloc=f"{parts.netloc}-{profile}"))
+        if profile not in self._faults.brokers:
+            keeper = self._keepers.enter_context(unibus.connect(url))
+            broker = keeper.native
+            if not isinstance(broker, MemoryBroker):
+                raise TypeError(f"the memory adapter lends its broker, not {broker!r}")
+            self._faults.brokers[profile] = broker
         return url
 
     @override
     def residue(self, prefix: str) -> Sequence[str]:
-        return ()
+        names = (name for each in self._faults.brokers.values() for name in each.names())
+        return sorted(name for name in names if name.startswith(prefix))
 
 
 class MemoryHarness(Harness):
@@ -48,5 +76,7 @@ class MemoryHarness(Harness):
     @override
     @contextmanager
     def broker(self, url: str | None, version: str | None = None) -> Iterator[BrokerUnderTest]:
+        parts = urlsplit(url or "memory://")
+        name = parts.netloc or f"contract-{secrets.token_hex(3)}"
         with ExitStack() as keepers:
-            yield MemoryUnderTest(url or f"memory://contract-{secrets.token_hex(3)}", keepers)
+            yield MemoryUnderTest(urlunsplit(parts._replace(netloc=name)), keepers)

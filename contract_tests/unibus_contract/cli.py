@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import parse_qsl, urlsplit
 
 import typer
 
@@ -60,7 +61,8 @@ def run(  # noqa: PLR0913  # the options of the command line
                 deviations=deviations.load(harness.deviations),
                 histories=histories,
             )
-            runs += _run_profiles(screen, plan, broker, _profiles(harness, profile or ()))
+            wanted = profile or _named_in(broker.url)
+            runs += _run_profiles(screen, plan, broker, _profiles(harness, wanted))
             if runs and not runs[-1].is_whole:
                 break
     report = Report(catalogue, runs)
@@ -102,6 +104,10 @@ def _run_profiles(
         yield done
         if not done.is_whole:
             return
+
+
+def _named_in(url: str) -> Sequence[str]:
+    return dict(parse_qsl(urlsplit(url).query)).get("profile", "").split()
 
 
 def _profiles(harness: Harness, wanted: Sequence[str]) -> Sequence[str]:

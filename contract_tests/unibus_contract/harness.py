@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import unibus
 from unibus.errors import ConfigurationError, UnsupportedError
@@ -168,8 +168,9 @@ class BrokerUnderTest:
 
     def url_of(self, profile: str) -> str:
         """Return the URL that connects with *profile* and the settings of the variant."""
-        joint = "&" if "?" in self.url else "?"
-        return f"{self.url}{joint}{urlencode({'profile': profile, **self.settings})}"
+        parts = urlsplit(self.url)
+        query = {**dict(parse_qsl(parts.query)), **self.settings, "profile": profile}
+        return urlunsplit(parts._replace(query=urlencode(query)))
 
     def connect(
         self,
