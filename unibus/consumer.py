@@ -233,11 +233,9 @@ class Consumer:
         """
         if self._inbox.is_foreign:
             return  # a fork: the connection, and what is held, are the parent's
-        caller = threading.get_ident()
-        waits = caller != self._inbox.home and caller not in self._inbox.insiders
         try:
             with translated(self._adapter):
-                self._inbox.close(timeout_s, waits=waits)
+                self._inbox.close(timeout_s, waits=not self._inbox.is_inside)
         finally:
             self._on_close(self)
 

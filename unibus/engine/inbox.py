@@ -78,8 +78,6 @@ class Inbox(spi.Events):
         """The receiver, layers included."""
         return self.settlements.receiver
 
-    # What a front calls to hand out
-
     @property
     def is_over(self) -> bool:
         """Whether nothing will be handed out any more, since the consumer is closed."""
@@ -105,6 +103,14 @@ class Inbox(spi.Events):
     def is_foreign(self) -> bool:
         """Whether this process was forked off after the consumer was opened."""
         return os.getpid() != self._pid
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether nobody but the calling thread is known to handle what was handed out."""
+        caller = threading.get_ident()
+        if caller == self.home or caller in self.insiders:
+            return True
+        return all(thread.ident != self.home for thread in threading.enumerate())
 
     def check_link(self, adapter: spi.Adapter) -> None:
         """Refuse to wait for what cannot come any more.
@@ -180,8 +186,6 @@ class Inbox(spi.Events):
         self.receiver.resume()
         self._wake()
 
-    # What the adapter calls
-
     @override
     def ready(self) -> None:
         self._wake()
@@ -229,7 +233,10 @@ class Inbox(spi.Events):
         _log.log(level, text, name, type(cause).__name__, extra=about)
         self._wake()
 
-    # Closing
+    def stop(self) -> None:
+        """Hand out nothing any more."""
+        self._is_closing = True
+        self._stop_handing_out()
 
     def close(self, timeout_s: float, *, waits: bool) -> None:
         """Stop handing out, settle, give back the rest; one budget for all of it.
@@ -241,8 +248,7 @@ class Inbox(spi.Events):
             DeadlineExceededError: A close on another thread takes longer than *timeout_s*.
         """
         budget = Budget(self._clock, timeout_s)
-        self._is_closing = True
-        self._stop_handing_out()
+        self.stop()
         if not self._closing.acquire(timeout=timeout_s):
             raise DeadlineExceededError(
                 f"another close() of the consumer of {self.settlements.rules.subscription} has not"

@@ -10,8 +10,10 @@ from typing import Self
 from typing_extensions import override
 
 from unibus import spi
+from unibus.aio.consumer import Consumer as AioConsumer
 from unibus.consumer import Consumer
 from unibus.emulation.relay import Relay
+from unibus.engine.opening import DeliveryMode
 from unibus.retry import Backoff
 
 CAPABILITIES = spi.Capabilities(
@@ -244,6 +246,31 @@ def make(  # a test names only what it is about
         on_close=lambda _: None,
     )
     return consumer, adapter.receiver
+
+
+def make_aio(
+    *,
+    delivery: DeliveryMode = "at_least_once",
+    capabilities: spi.Capabilities = CAPABILITIES,
+    spec: spi.Subscription = SUBSCRIPTION,
+    max_unsettled: int = 1000,
+) -> tuple[AioConsumer, FakeAdapter]:
+    """The receiver is there once the consumer is open."""
+    adapter = FakeAdapter()
+    consumer = AioConsumer(
+        adapter,
+        binding_of(capabilities, spec),
+        clock=spi.SystemClock(),
+        delivery=delivery,
+        max_unsettled=max_unsettled,
+        max_batch=500,
+        renew_leases=True,
+        backoff=Backoff(initial_s=2.0, jitter=0.0),
+        timeout_s=5.0,
+        relays=_no_relay,
+        on_close=lambda _: None,
+    )
+    return consumer, adapter
 
 
 def _no_relay(target: object) -> Relay:
