@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
 
 import pytest
@@ -154,3 +156,16 @@ def test_leaving_the_block_closes_and_keeps_the_programs_error() -> None:
         raise LeaseLostError("the program's own")
 
     assert receiver.calls == ["close"]
+
+
+def test_an_interrupt_ends_a_blocked_receive_at_once_and_the_consumer_still_works() -> None:
+    consumer, receiver = make()
+    timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        consumer.receive(1, timeout_s=30)
+    timer.join()
+    receiver.bring(b"a")
+
+    assert list(consumer.receive(1, timeout_s=5).bodies) == [b"a"]
