@@ -53,7 +53,7 @@ class Consumer:
         backoff: Backoff,
         timeout_s: float,
         relays: Relays,
-        on_close: Callable[[Consumer], None],
+        on_close: Callable[[Consumer], object],
     ) -> None:
         self._adapter = adapter
         self._binding = binding

@@ -37,12 +37,11 @@ class Producer:
         clock: Clock,
         acks: AcksLevel | None,
         limits: Limits,
-        open_timeout_s: float,
-        on_close: Callable[[Producer], None],
+        on_close: Callable[[Producer], object],
     ) -> None:
         self._binding = binding
         self._outlet = Outlet(
-            adapter, binding, acks, clock=clock, limits=limits, timeout_s=open_timeout_s
+            adapter, binding, acks, clock=clock, limits=limits, timeout_s=limits.timeout_s
         )
         self._put = self._outlet.outbox.put
         self._validation = Validation(binding, clock)

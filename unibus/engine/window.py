@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from unibus.engine.waiting import Wake
+from unibus.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,15 @@ class Limits:
     window: int = 4000
     window_bytes: int = 64 << 20
     timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("window", self.window),
+            ("window_bytes", self.window_bytes),
+            ("timeout_s", self.timeout_s),
+        ):
+            if not 0 < value < inf:
+                raise ConfigurationError(f"{name} is {value!r}; it has to be greater than 0")
 
 
 class Window:
