@@ -3,7 +3,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
-PACKAGES := unibus unibus_memory unibus_rabbitmq unibus_contract
+PACKAGES := unibus unibus_memory unibus_rabbitmq unibus_contract unibus_bench
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
@@ -20,12 +20,12 @@ $(STAMP): pyproject.toml
 	  || { echo "unibus needs Python 3.11 or newer; run: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(RUN) pip install --quiet --upgrade "pip>=25.1"
-	@$(RUN) pip install --quiet --group dev --editable ".[all]"
+	@$(RUN) pip install --quiet --group dev --editable ".[all,bench]"
 	@touch $@
 
 check: venv  ## Lint, types, import rules and tests without a broker: the everyday loop
 	@echo "== format and lint"; $(RUN) ruff format --check --quiet . && $(RUN) ruff check --quiet .
-	@echo "== types"; MYPYPATH=adapters:contract_tests $(RUN) mypy $(addprefix -p ,$(PACKAGES))
+	@echo "== types"; MYPYPATH=adapters:contract_tests:benchmarks $(RUN) mypy $(addprefix -p ,$(PACKAGES))
 	@echo "== import rules"; $(VENV)/bin/lint-imports --no-logo --no-cache
 	@echo "== tests"; $(RUN) pytest -q tests
 

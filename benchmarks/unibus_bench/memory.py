@@ -8,16 +8,16 @@ import kombu
 from typing_extensions import override
 
 import unibus
-from unibus_bench.measure import BenchError, Contestant
+from unibus_bench.measure import BenchError, Contestant, handle
 
 BODY = b"x" * 100
 AT_ONCE = 1000
 
 
 class Kombu(Contestant):
-    """Kombu's memory transport: put, get, ack."""
+    """Kombu's memory transport: a producer, and a consumer whose callback acks each message."""
 
-    name = "kombu memory://"
+    name = "kombu memory://, callback, ack each"
     role = "peer"
     guarantee = "in process, ack each"
     share = 0.1
@@ -25,24 +25,33 @@ class Kombu(Contestant):
     @override
     def open(self) -> None:
         self._connection = kombu.Connection("memory://")
-        self._queue = self._connection.SimpleQueue("bench", serializer="raw")
+        channel = self._connection.channel()
+        exchange = kombu.Exchange("bench", "direct")
+        queue = kombu.Queue("bench", exchange=exchange, routing_key="bench")
+        queue(channel).declare()
+        self._producer = kombu.Producer(channel, exchange=exchange, routing_key="bench")
+        self._consumer = kombu.Consumer(
+            channel, queue, callbacks=[self._received], prefetch_count=0
+        )
 
     @override
     def run(self, count: int) -> None:
-        put, get = self._queue.put, self._queue.get
+        publish = self._producer.publish
         for _ in range(count):
-            put(BODY, content_encoding="binary", content_type="application/data")
-        for _ in range(count):
-            _handled(get(block=False)).ack()
+            publish(BODY, content_type="application/octet-stream", content_encoding="binary")
+        self._left = count
+        with self._consumer:
+            while self._left:
+                self._connection.drain_events(timeout=1)
+
+    def _received(self, body: bytes, message: Any) -> None:  # noqa: ANN401  # kombu has no types
+        handle(body)
+        message.ack()
+        self._left -= 1
 
     @override
     def close(self) -> None:
-        self._queue.close()
         self._connection.release()
-
-
-def _handled(message: Any) -> Any:  # noqa: ANN401  # kombu has no types
-    return message
 
 
 class Unibus(Contestant):
@@ -76,6 +85,7 @@ class Unibus(Contestant):
 
     def _handle(self, left: int) -> None:
         for delivery in self.consumer:
+            handle(delivery.body)
             delivery.ack()
             left -= 1
             if not left:

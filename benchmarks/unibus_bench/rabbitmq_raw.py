@@ -13,14 +13,14 @@ import pika
 from pika.adapters.select_connection import SelectConnection
 from typing_extensions import override
 
-from unibus_bench.measure import BenchError, Contestant
+from unibus_bench.measure import BenchError, Contestant, handle
 
 BODY = b"x" * 100
 WINDOW = 1000
 PREFETCH = 1000
 
 
-class _Raw(Contestant):
+class RabbitMQContestant(Contestant):
     """A queue, and a side connection that fills, counts and empties it."""
 
     def __init__(self, url: str, queue: str) -> None:
@@ -99,7 +99,7 @@ class _Publishing:
             self._publish()
 
 
-class PublishQuickest(_Raw):
+class PublishQuickest(RabbitMQContestant):
     """``SelectConnection``, a window of 1,000 unconfirmed messages, no receipts."""
 
     name = "pika SelectConnection, window 1,000"
@@ -114,7 +114,7 @@ class PublishQuickest(_Raw):
         self.expect(count)
 
 
-class PublishTutorial(_Raw):
+class PublishTutorial(RabbitMQContestant):
     """``BlockingConnection`` with confirms: a round trip a message, as the tutorial shows it."""
 
     name = "pika BlockingConnection, confirm each"
@@ -132,7 +132,7 @@ class PublishTutorial(_Raw):
         self.expect(count)
 
 
-class ConsumeQuickest(_Raw):
+class ConsumeQuickest(RabbitMQContestant):
     """``SelectConnection``, prefetch 1,000, a handler call and an ack a message."""
 
     name = "pika SelectConnection, ack each"
@@ -169,7 +169,7 @@ class ConsumeQuickest(_Raw):
         self.expect(0)
 
 
-class ConsumeTutorial(_Raw):
+class ConsumeTutorial(RabbitMQContestant):
     """``BlockingConnection``, prefetch 1, ack each: the work queue tutorial."""
 
     name = "pika BlockingConnection, prefetch 1"
@@ -200,7 +200,7 @@ class ConsumeTutorial(_Raw):
         self.expect(0)
 
 
-class PublishAioPika(_Raw):
+class PublishAioPika(RabbitMQContestant):
     """aio-pika, 1,000 confirmed publishes gathered at a time."""
 
     name = "aio-pika, gather 1,000"
@@ -229,7 +229,3 @@ class PublishAioPika(_Raw):
 
 def _aio_message() -> aio_pika.Message:
     return aio_pika.Message(BODY, delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-
-
-def handle(body: bytes | None) -> None:
-    """Stand in for a program's handler: a call that does nothing."""

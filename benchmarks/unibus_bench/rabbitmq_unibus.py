@@ -8,11 +8,11 @@ from typing_extensions import override
 
 import unibus
 import unibus.aio
-from unibus_bench.measure import BenchError
-from unibus_bench.rabbitmq_raw import BODY, WINDOW, _Raw, handle
+from unibus_bench.measure import BenchError, handle
+from unibus_bench.rabbitmq_raw import BODY, WINDOW, RabbitMQContestant
 
 
-class _Unibus(_Raw):
+class _Unibus(RabbitMQContestant):
     role = "unibus"
 
     @override
@@ -88,7 +88,7 @@ class Consume(_Unibus):
         self.expect(0)
 
 
-class AioPublishMany(_Raw):
+class AioPublishMany(RabbitMQContestant):
     """``unibus.aio``: ``publish_many``, 1,000 at a time."""
 
     name = "unibus.aio publish_many(1,000)"

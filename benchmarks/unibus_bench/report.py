@@ -5,21 +5,26 @@ from __future__ import annotations
 import platform
 import statistics
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from unibus_bench.growth import Figure
 from unibus_bench.measure import Result
 
 
-def as_json(results: Sequence[Result], *, versions: dict[str, str]) -> dict[str, Any]:
+def as_json(
+    results: Sequence[Result], figures: Sequence[Figure], *, versions: dict[str, str]
+) -> dict[str, Any]:
     """Return *results* as plain values: figures of every round, not only the medians."""
     return {
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "versions": versions,
         "unit": "microseconds a message",
         "scenarios": [_scenario(result) for result in results],
+        "figures": [{**asdict(figure), "met": figure.is_met} for figure in figures],
     }
 
 
@@ -72,3 +77,16 @@ def print_tables(results: Sequence[Result], console: Console) -> None:
             figures.add_row(name, cell.contestant.name, cell.contestant.role, *row)
     console.print(ratios)
     console.print(figures)
+
+
+def print_figures(figures: Sequence[Figure], console: Console) -> None:
+    """Print the single figures, if there are any."""
+    if not figures:
+        return
+    table = Table("what", "value", "ceiling", title="Figures")
+    for figure in figures:
+        verdict = "" if figure.is_met else " (over)"
+        table.add_row(
+            figure.name, f"{figure.value:.1f} {figure.unit}", f"{figure.ceiling:g}{verdict}"
+        )
+    console.print(table)
