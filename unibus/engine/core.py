@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Self
-from urllib.parse import parse_qs, urlsplit
 
 from typing_extensions import override
 
@@ -254,6 +253,8 @@ def _open(
 
 
 def _named_profile(url: str, options: Mapping[str, object]) -> str | None:
+    from urllib.parse import parse_qs, urlsplit  # noqa: PLC0415  # a tenth of `import unibus`
+
     try:
         in_url = parse_qs(urlsplit(url).query).get("profile")
     except ValueError as error:
