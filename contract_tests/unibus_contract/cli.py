@@ -15,8 +15,9 @@ import typer
 from unibus.errors import ConfigurationError
 from unibus_contract import clauses, deviations, registry
 from unibus_contract.harness import BrokerUnderTest, Harness, harness_for, harnesses
+from unibus_contract.jobs import run_jobs
 from unibus_contract.report import Report
-from unibus_contract.runner import Plan, ProfileRun, Runner, select
+from unibus_contract.runner import Plan, ProfileRun, select
 from unibus_contract.screen import Screen
 from unibus_contract.zoo.runner import SPOT, ZooRunner, needed
 from unibus_contract.zoo.saboteur import collect as collect_saboteurs
@@ -39,6 +40,7 @@ def run(  # noqa: PLR0913  # the options of the command line
     level: Annotated[list[str] | None, typer.Option(help="L0 to L3; repeatable.")] = None,
     clause: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Run each clause so often.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
     stretch: Annotated[float, typer.Option(help="Factor on every wait.")] = 1.0,
     version: Annotated[str | None, typer.Option(help="Of the broker to start.")] = None,
     histories: Annotated[Path | None, typer.Option(help="Keep histories of failures.")] = None,
@@ -62,7 +64,13 @@ def run(  # noqa: PLR0913  # the options of the command line
                 histories=histories,
             )
             wanted = profile or _named_in(broker.url)
-            runs += _run_profiles(screen, plan, broker, _profiles(harness, wanted))
+            screen.begin(len(chosen) * len(_profiles(harness, wanted)))
+            for name in _profiles(harness, wanted):
+                tell = partial(screen.result, f"{broker.label} {name}")
+                done = run_jobs(harness, broker, name, plan, jobs=jobs, report=tell)
+                runs.append(done)
+                if not done.is_whole:
+                    break
             if runs and not runs[-1].is_whole:
                 break
     report = Report(catalogue, runs)
@@ -91,19 +99,6 @@ def _variants(harness: Harness, wanted: Sequence[str]) -> Sequence[str]:
     if "all" in wanted:
         return offered
     return [each for each in offered if each in wanted] or offered[:1]
-
-
-def _run_profiles(
-    screen: Screen, plan: Plan, broker: BrokerUnderTest, profiles: Sequence[str]
-) -> Iterator[ProfileRun]:
-    screen.begin(len(profiles) * len(plan.clauses))
-    for name in profiles:
-        where = f"{broker.label} {name}"
-        runner = Runner(broker, name, plan)
-        done = runner.run(partial(screen.result, where))
-        yield done
-        if not done.is_whole:
-            return
 
 
 def _named_in(url: str) -> Sequence[str]:

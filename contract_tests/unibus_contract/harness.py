@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import unibus
 from unibus.errors import ConfigurationError, UnsupportedError
 from unibus.message import HeaderValue
+from unibus.registry import adapter_class, scheme_of
 from unibus.spi import Adapter, Clock
 from unibus_contract.timing import TimingProfile
 
@@ -187,10 +188,8 @@ class BrokerUnderTest:
         self, url: str, options: Mapping[str, object], *, clock: Clock, timeout_s: float
     ) -> Adapter:
         """Open an adapter alone, for a bus over one that is watched or spoiled."""
-        (found,) = entry_points(group="unibus.adapters", name=url.partition("://")[0])
-        opened = found.load().open(url, options, clock=clock, timeout_s=timeout_s)
-        assert isinstance(opened, Adapter)
-        return opened
+        chosen = adapter_class(scheme_of(url))
+        return chosen.open(url, options, clock=clock, timeout_s=timeout_s)
 
     def residue(self, prefix: str) -> Sequence[str]:
         """Return what is left at the broker whose name begins with *prefix*."""

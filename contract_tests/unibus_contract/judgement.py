@@ -104,6 +104,20 @@ def require_raises(
         raise ViolationError(Finding("requirement", f"{sentence}: expected {names}, got no error"))
 
 
+@contextmanager
+def require_quiet(sentence: str) -> Iterator[None]:
+    """Break the clause if the block raises a ``UnibusError``.
+
+    Raises:
+        ViolationError: It does.
+    """
+    try:
+        yield
+    except UnibusError as error:
+        found = Finding("requirement", f"{sentence}: expected no error, got {error!r}")
+        raise ViolationError(found) from error
+
+
 def judge(*found: Finding | None) -> None:
     """Break the clause if any of *found* is a finding.
 

@@ -143,8 +143,8 @@ class Premises:
         return queue
 
     def declare(self, *specs: Spec) -> None:
-        """Make *specs* exist; they are deleted afterwards."""
-        self.sweep(*specs)
+        """Make *specs* exist; they are deleted afterwards, unless they are somebody else's."""
+        self.sweep(*(each for each in specs if each.managed))
         self.main.topology.apply(*specs)
 
     def sweep(self, *specs: Spec) -> None:

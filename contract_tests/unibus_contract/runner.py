@@ -90,14 +90,7 @@ class Runner:
         Raises:
             UnibusError: The broker cannot be reached with this profile at all.
         """
-        view, identity = self.view, self.identity
-        run = ProfileRun(
-            broker=self._broker.label,
-            url=self._broker.shown_url,
-            profile=self._profile,
-            identity=identity,
-            evidence=self._broker.evidence,
-        )
+        view, run = self.view, self.blank()
         try:
             for clause in self._plan.clauses:
                 run.results[clause.id] = result = self.judged(clause, view)
@@ -106,6 +99,16 @@ class Runner:
             return run
         run.is_whole = True
         return run
+
+    def blank(self) -> ProfileRun:
+        """Return a run that says who answers, without results."""
+        return ProfileRun(
+            broker=self._broker.label,
+            url=self._broker.shown_url,
+            profile=self._profile,
+            identity=self.identity,
+            evidence=self._broker.evidence,
+        )
 
     def judged(self, clause: Clause, view: View) -> Result:
         """Run *clause* as often as the plan says; return one result, deviations considered."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 from typing_extensions import override
 
-import unibus
+from unibus import Bus
 from unibus.clock import SystemClock
 from unibus.spi import (
     AcksLevel,
@@ -29,7 +30,6 @@ from unibus_contract.harness import BrokerUnderTest
 from unibus_contract.wrap import AdapterWrap, ReceiverWrap, SenderWrap
 
 if TYPE_CHECKING:
-    from unibus import Bus
     from unibus.requirements import Requirements
 
 
@@ -145,14 +145,25 @@ class OverWrapped(BrokerUnderTest):
     """A broker that is reached through an adapter with something round it.
 
     Everything else is that of the broker it is made over.
+
+    Args:
+        inner: That broker.
+        wrap: Puts something round an adapter.
+        bus: What is opened over it: a subclass can misbehave in the core's place.
     """
 
-    def __init__(self, inner: BrokerUnderTest, wrap: Callable[[Adapter], Adapter]) -> None:
+    def __init__(
+        self,
+        inner: BrokerUnderTest,
+        wrap: Callable[[Adapter], Adapter],
+        bus: type[Bus] = Bus,
+    ) -> None:
         super().__init__(inner.label, inner.url, shown_url=inner.shown_url)
         self.evidence = inner.evidence
         self.timing, self.faults, self.native = inner.timing, inner.faults, inner.native
         self._inner = inner
         self._wrap = wrap
+        self._bus = bus
 
     @override
     def url_of(self, profile: str) -> str:
@@ -173,7 +184,8 @@ class OverWrapped(BrokerUnderTest):
     ) -> Bus:
         clock = SystemClock()
         adapter = self.adapter(url, options or {}, clock=clock, timeout_s=timeout_s)
-        return unibus.Bus.over(adapter, clock=clock, require=require)
+        profile = dict(parse_qsl(urlsplit(url).query)).get("profile")
+        return self._bus.over(adapter, clock=clock, require=require, profile=profile)
 
     @override
     def adapter(

@@ -6,15 +6,18 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import unibus_contract.zoo.saboteurs
-from unibus.spi import Adapter
+from unibus import Bus
 from unibus_contract.harness import BrokerUnderTest
 from unibus_contract.watch import OverWrapped
 from unibus_contract.wrap import AdapterWrap
 
 Spoil = Callable[[BrokerUnderTest], BrokerUnderTest]
 """Gives back the broker with the defect."""
+
+_Target = TypeVar("_Target", bound=type[AdapterWrap] | type[Bus] | Spoil)
 
 _ATTRIBUTE = "__unibus_saboteur__"
 
@@ -48,14 +51,15 @@ def saboteur(
     harness: str = "memory",
     profile: str = "memory",
     may_break: Mapping[str, str] | None = None,
-) -> Callable[[type[AdapterWrap] | Spoil], type[AdapterWrap] | Spoil]:
-    """Declare a saboteur: on a class that wraps an adapter, or a function that spoils a broker.
+) -> Callable[[_Target], _Target]:
+    """Declare a saboteur: on a class that wraps an adapter, or is a bus, or a function.
 
     Its name is that of the class or function in words. A class is made anew for each connection;
-    what several connections have to share belongs into a function.
+    what several connections have to share belongs into a function, which takes a broker under test
+    and returns the spoiled one.
     """
 
-    def declare(target: type[AdapterWrap] | Spoil) -> type[AdapterWrap] | Spoil:
+    def declare(target: _Target) -> _Target:
         declared = Saboteur(
             name=_in_words(target.__name__),
             defect=defect,
@@ -71,11 +75,10 @@ def saboteur(
     return declare
 
 
-def _spoil_by(wrapper: type[AdapterWrap]) -> Spoil:
-    def wrap(adapter: Adapter) -> Adapter:
-        return wrapper(adapter)
-
-    return lambda broker: OverWrapped(broker, wrap)
+def _spoil_by(target: type[AdapterWrap | Bus]) -> Spoil:
+    if issubclass(target, Bus):
+        return lambda broker: OverWrapped(broker, lambda adapter: adapter, target)
+    return lambda broker: OverWrapped(broker, target)
 
 
 def _in_words(name: str) -> str:
