@@ -17,6 +17,9 @@ from unibus_contract.brokers.progress import Progress
 
 _APT: Final = Path("/etc/apt")
 _SCRIPTS: Final = Path("/usr/share/debootstrap/scripts")
+_POLICY: Final = Path("/usr/sbin/policy-rc.d")
+_POLICY_TIMEOUT_S: Final = 10.0
+_FORBIDDEN: Final = 101
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _COMMAND_TIMEOUT_S: Final = 900.0
 _WAIT_FOR_APT_S: Final = 120
@@ -29,6 +32,18 @@ def why_not() -> str | None:
     if os.geteuid() != 0:
         return "packages are installed by root only"
     return None
+
+
+def starts_services(service: str) -> bool:
+    """Return whether installing the package of *service* would also start it for good.
+
+    Containers forbid that by a policy, Debian Policy Manual 9.3.3.1: 101 is "not allowed".
+    """
+    if not _POLICY.exists():
+        return True
+    asked = [str(_POLICY), service, "start"]
+    done = subprocess.run(asked, capture_output=True, check=False, timeout=_POLICY_TIMEOUT_S)  # noqa: S603  # the machine's own policy
+    return done.returncode != _FORBIDDEN
 
 
 def os_release() -> Mapping[str, str]:

@@ -76,15 +76,21 @@ def _package(wanted: str, progress: Progress) -> Installation | None:
     """Return the distribution's own RabbitMQ if it is *wanted*; install it if it would be."""
     version = installed_version(Path("/"))
     if version is None and debian.os_release().get("VERSION_CODENAME") == SUITES[wanted]:
-        if (reason := debian.why_not()) is not None:
-            raise ConfigurationError(
-                f"{reason}; run: sudo apt-get install --no-install-recommends {PACKAGE}"
-            )
-        debian.install([PACKAGE], progress)
-        version = installed_version(Path("/"))
+        version = _install(progress)
     if version is None or not is_of(version, wanted):
         return None
     return Installation(version, None)
+
+
+def _install(progress: Progress) -> str | None:
+    if (reason := debian.why_not()) is not None:
+        raise ConfigurationError(
+            f"{reason}; run: sudo apt-get install --no-install-recommends {PACKAGE}"
+        )
+    if debian.starts_services(PACKAGE):
+        return None  # a tree does the same, and leaves no service running on port 5672
+    debian.install([PACKAGE], progress)
+    return installed_version(Path("/"))
 
 
 def _tree(wanted: str, progress: Progress) -> Path:

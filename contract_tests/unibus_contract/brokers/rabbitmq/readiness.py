@@ -52,7 +52,12 @@ def wait_until_ready(broker: Broker, endpoint: Endpoint, timeout_s: float) -> Pr
     decided = wait_until(is_decided, timeout_s)
     if decided and broker.is_running:
         return answers[0]
-    what = "ended while it was starting" if decided else f"was not ready after {timeout_s:g} s"
+    where = f"{endpoint.host}:{endpoint.port}"
+    what = (
+        "ended while it was starting"
+        if decided
+        else f"did not answer at {where} within {timeout_s:g} s"
+    )
     raise UnavailableError(
         f"{broker.name}: RabbitMQ {what}; its log ends:\n{broker.log(_LOG_LINES)}"
     )
