@@ -18,7 +18,7 @@ from unibus_contract.harness import BrokerUnderTest, Harness, harness_for, harne
 from unibus_contract.jobs import run_jobs
 from unibus_contract.report import Report
 from unibus_contract.runner import Plan, ProfileRun, select
-from unibus_contract.screen import Screen
+from unibus_contract.screen import Screen, mute
 from unibus_contract.zoo.runner import SPOT, ZooRunner, needed
 from unibus_contract.zoo.saboteur import collect as collect_saboteurs
 
@@ -48,6 +48,7 @@ def run(  # noqa: PLR0913  # the options of the command line
     json_file: JsonFile = None,
 ) -> None:
     """Run the clauses on brokers and profiles; exits with 1 if something has to be done."""
+    mute()
     catalogue = clauses.load()
     proofs = clauses.match(catalogue, registry.collect())
     chosen = _chosen(catalogue, level or (), clause or ())
@@ -151,6 +152,7 @@ def zoo(
     json_file: JsonFile = None,
 ) -> None:
     """Try every saboteur; exits with 1 if one survives or a clause is idle."""
+    mute()
     catalogue = clauses.load()
     proofs = clauses.match(catalogue, registry.collect())
     saboteurs = [each for each in collect_saboteurs() if not only or each.name in only]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -67,6 +69,10 @@ def acked(held: Held) -> None:
     held.ack()
 
 
+def _by_the_consumer() -> None:
+    """Settle nothing: the consumer does so next."""
+
+
 class RecordingConsumer:
     """Receives, settles and notes both; for one thread at a time.
 
@@ -87,7 +93,7 @@ class RecordingConsumer:
         self._topic = scope.topic
         self._recorder = recorder
         self._timing = timing
-        self._leases = 0
+        self._leases = itertools.count(1)
         self._open: list[tuple[Event, Held]] = []
         recorder.note(self.name, Kind.JOIN, Phase.OK, subscription=scope.subscription)
 
@@ -109,6 +115,25 @@ class RecordingConsumer:
         """Return what one ``receive`` of the consumer gives, noted, without sentinels."""
         batch = self.raw.receive(max_messages, timeout_s=timeout_s)
         return [held for each in batch if (held := self._hold(each)) is not None]
+
+    def run(self, handler: Handler, *, workers: int = 1, stop: threading.Event) -> None:
+        """Have ``Consumer.run`` call *handler*, which settles nothing, until *stop* is set.
+
+        A delivery is noted when its handler begins, and as acked or nacked when it ends.
+        """
+
+        def handle(raw: Delivery) -> None:
+            held = self._hold(raw)
+            if held is None:
+                return
+            try:
+                handler(held)
+            except Exception:
+                self.settle(held, Kind.NACK, _by_the_consumer)
+                raise
+            self.settle(held, Kind.ACK, _by_the_consumer)
+
+        self.raw.run(handle, workers=workers, stop=stop)
 
     def is_quiet(self, for_s: float | None = None) -> bool:
         """Return whether nothing comes for *for_s*, the profile's quiet time by default."""
@@ -194,7 +219,6 @@ class RecordingConsumer:
             if isinstance(found, Stamp):
                 self._recorder.saw_sentinel(self.subscription, found.n)
             return None
-        self._leases += 1
         event = self._recorder.note(
             self.name,
             Kind.DELIVER,
@@ -204,7 +228,7 @@ class RecordingConsumer:
             subscription=self.subscription,
             key=raw.key or "",
             routing_key=raw.routing_key or "",
-            lease=f"{self.name}#{self._leases}",
+            lease=f"{self.name}#{next(self._leases)}",
             attempt=-1 if raw.attempt is None else raw.attempt,
             headers=headers_digest(raw.headers),
             body=body_digest(raw.body),

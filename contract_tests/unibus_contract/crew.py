@@ -60,16 +60,7 @@ class Crew:
 
     def drain(self, end: Drain, quiet_s: float | None = None) -> bool:
         """Wait until the subscription has come to its end; return whether it has."""
-        seen = 0
-
-        def turn(for_s: float) -> bool:
-            nonlocal seen
-            before, wait_s = seen, for_s
-            self._recorder.wait_for(lambda: self._recorder.count > before, within_s=wait_s)
-            seen = self._recorder.count
-            return seen > before
-
-        return end.run(turn, quiet_s)
+        return end.watch(quiet_s)
 
     def _work(self, member: RecordingConsumer) -> None:
         try:

@@ -58,6 +58,22 @@ class Drain:
                 still = Deadline(quiet_s)
         return settled and marked
 
+    def watch(self, quiet_s: float | None = None) -> bool:
+        """Wait for the end while other threads receive and settle; return whether it was reached.
+
+        Every event counts as progress.
+        """
+        seen = 0
+
+        def turn(for_s: float) -> bool:
+            nonlocal seen
+            before = seen
+            self._recorder.wait_for(lambda: self._recorder.count > before, within_s=for_s)
+            seen = self._recorder.count
+            return seen > before
+
+        return self.run(turn, quiet_s)
+
     def _until(self, turn: Callable[[float], bool], is_over: Callable[[], bool]) -> bool:
         patience = Deadline(self._timing.patience_s)
         while not is_over():

@@ -25,13 +25,13 @@ class Footprint:
     files: frozenset[tuple[str, str]]
     children: frozenset[str]
 
-    def grown_since(self, before: Footprint) -> tuple[str, ...]:
+    def grown_since(self, before: Footprint, *, with_children: bool = True) -> tuple[str, ...]:
         """Return what is here and was not *before*, one phrase each."""
         threads = sorted(each.name for each in self.threads - before.threads)
         # A descriptor's number is used again: only their count tells a leak.
         surplus = len(self.files) - len(before.files)
         files = sorted(what for _, what in self.files - before.files)
-        children = sorted(self.children - before.children)
+        children = sorted(self.children - before.children) if with_children else ()
         return (
             *(f"thread {name}" for name in threads),
             *((f"{surplus} descriptors: {', '.join(files)}",) if surplus > 0 else ()),

@@ -27,6 +27,8 @@ from unibus_contract.workbench import Bench
 
 _CLOSE_S = 20.0
 _LEAK_S = 2.0
+_REBORN = frozenset({"kill", "restart"})
+"""Needs after which the broker is another process than before, perhaps a child of ours."""
 
 Report = Callable[[Result], None]
 """Told each clause's result as soon as it is there."""
@@ -159,9 +161,9 @@ class Runner:
         try:
             failure = bounded(work, within_s=budget_s, name=clause.id)
         except KeyboardInterrupt:
-            self._clean_up(bench, before)
+            self._clean_up(clause, bench, before)
             raise
-        left = self._clean_up(bench, before)
+        left = self._clean_up(clause, bench, before)
         kept = Status.PASS if blank.is_due else Status.REFUSED
         if failure is not None:
             self._keep_history(clause, bench)
@@ -192,7 +194,7 @@ class Runner:
         bench.timing = bench.timing.stretched(self._plan.stretch)
         return bench
 
-    def _clean_up(self, bench: Bench, before: Footprint) -> Sequence[str]:
+    def _clean_up(self, clause: Clause, bench: Bench, before: Footprint) -> Sequence[str]:
         left: list[str] = []
         failure = bounded(
             lambda: left.extend(bench.close()), within_s=_CLOSE_S, name=f"close {bench.prefix}"
@@ -200,7 +202,8 @@ class Runner:
         if failure is not None:
             return [f"closing: {_reason(failure)}"]
         eventually(lambda: not footprint().grown_since(before), within_s=_LEAK_S)
-        return [*left, *footprint().grown_since(before), *self._broker.residue(bench.prefix)]
+        grown = footprint().grown_since(before, with_children=not clause.needs & _REBORN)
+        return [*left, *grown, *self._broker.residue(bench.prefix)]
 
     def _keep_history(self, clause: Clause, bench: Bench) -> None:
         folder = self._plan.histories

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 
@@ -23,6 +24,11 @@ _STYLES = {
     Status.FLAKY: "bold red",
     Status.FAIL: "bold red",
 }
+
+
+def mute() -> None:
+    """Keep what unibus logs off the screen: faults are what is being tested."""
+    logging.getLogger("unibus").addHandler(logging.NullHandler())
 
 
 class Screen:

@@ -17,6 +17,7 @@ from unibus_contract import clauses, deviations, registry
 from unibus_contract.harness import BrokerUnderTest, Harness, harnesses
 from unibus_contract.results import Result, Status
 from unibus_contract.runner import Plan, Runner
+from unibus_contract.screen import mute
 
 
 def job(
@@ -49,6 +50,7 @@ def from_json(line: str) -> Result:
 
 def main() -> None:
     """Run what standard input says."""
+    mute()
     told = json.load(sys.stdin)
     harness = harnesses()[told["harness"]]
     catalogue = clauses.load()
