@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Self
 
-from unibus.binding import reach
-from unibus.capabilities import AcksLevel, Capabilities, Profile
+from unibus.capabilities import AcksLevel
 from unibus.clock import Clock, SystemClock
 from unibus.consumer import Consumer
-from unibus.engine.asking import backlog, dead_letters_of, purge
+from unibus.engine.asking import backlog, purge
 from unibus.engine.closing import Budget, Closing
 from unibus.engine.core import Core
+from unibus.engine.front import Front
 from unibus.engine.opening import DeliveryMode
 from unibus.engine.window import Limits
 from unibus.errors import UnibusError
 from unibus.producer import Producer
-from unibus.redrive import Redrive, Redriven
+from unibus.redrive import Redriven, redrive
 from unibus.requirements import Requirements
 from unibus.retry import Backoff
-from unibus.specs import Queue, Spec, Subscription, Topic
-from unibus.spi import Adapter, BrokerIdentity
+from unibus.specs import Queue, Subscription, Topic
+from unibus.spi import Adapter
 from unibus.topology import Topology
 
 
@@ -54,7 +54,7 @@ def connect(
     )
 
 
-class Bus:
+class Bus(Front):
     """One connection to one broker; made by ``unibus.connect``. Thread-safe.
 
     As a context manager it closes itself. Forgotten by a program that ends, it takes a second at
@@ -62,7 +62,7 @@ class Bus:
     """
 
     def __init__(self, core: Core) -> None:
-        self._core = core
+        super().__init__(core)
         self._consumers: dict[Consumer, None] = {}
         self._producers: dict[Producer, None] = {}
         core.on_leave = self.close
@@ -83,41 +83,6 @@ class Bus:
             UnsupportedError: No profile promises what is required.
         """
         return cls(Core(adapter, clock or SystemClock(), require, profile))
-
-    # What there is.
-
-    @cached_property
-    def capabilities(self) -> Capabilities:
-        """What is promised of a topic and a subscription that ask for nothing special.
-
-        It is the profile that the URL names, else the first that meets ``require``, with what
-        unibus adds. ``capabilities_of`` says it of one topic or subscription.
-        """
-        return reach(self._core.profile)
-
-    @cached_property
-    def profiles(self) -> Mapping[str, Profile]:
-        """The ways to use this broker, by name, as the adapter declares them."""
-        profiles = self._core.adapter.profiles
-        return MappingProxyType({profile.name: profile for profile in profiles})
-
-    def capabilities_of(self, spec: Spec) -> Capabilities:
-        """Return what is promised of *spec*, emulations included; asks the broker nothing.
-
-        Raises:
-            UnsupportedError: The broker cannot carry it.
-        """
-        return self._core.bind(spec).capabilities
-
-    @property
-    def identity(self) -> BrokerIdentity:
-        """Who answers: system, version, client library, address."""
-        return self._core.adapter.identity
-
-    @property
-    def native(self) -> object:
-        """The client library's own object."""
-        return self._core.adapter.native
 
     @cached_property
     def topology(self) -> Topology:
@@ -247,12 +212,7 @@ class Bus:
             UnsupportedError: The broker cannot.
             UnibusError: What the broker answered.
         """
-        letters = dead_letters_of(self._core, subscription)
-        target = subscription.subscription if isinstance(subscription, Queue) else subscription
-        relay = self._core.relay(target)
-        with self.consumer(letters, timeout_s=timeout_s) as consumer:
-            redrive = Redrive(consumer, relay, target)
-            return redrive.run(max_messages=max_messages, timeout_s=timeout_s)
+        return redrive(self._core, subscription, max_messages=max_messages, timeout_s=timeout_s)
 
     # The end.
 

@@ -188,12 +188,8 @@ class Producer:
     def _put_until(self, put: Callable[[], T | None], end: float) -> T:
         """Return what *put* returns once there is room; the window opens for all at once."""
         while (taken := put()) is None:
-            self._outlet.sender.push()
             if not wait(self._outlet.outbox.when_room, end - monotonic()):
-                raise OverloadedError(
-                    f"{self._outlet.outbox.overload()}; the window stayed full for"
-                    f" {self._timeout_s:g} s: publish more slowly, or widen window"
-                )
+                raise self._outlet.outbox.overload()
         return taken
 
     def _put_part(self, columns: Outgoing, size: int, end: float, *, is_first: bool) -> Pending:

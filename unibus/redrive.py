@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from unibus.consumer import Consumer
 from unibus.emulation.provenance import redriven_copy
 from unibus.emulation.relay import Relay
+from unibus.engine.asking import dead_letters_of
+from unibus.engine.core import Core
 from unibus.engine.deliveries import Delivery, message_of
 from unibus.errors import MessageRejectedError
 from unibus.message import Message
 from unibus.outcome import Outcome, OutcomeKind
-from unibus.specs import Subscription
+from unibus.retry import Backoff
+from unibus.specs import Queue, Subscription
 
+_UNSETTLED = 1000
 _AT_ONCE = 100  # copies under way; each holds a dead letter unsettled
 
 
@@ -31,6 +35,43 @@ class Redriven:
     redriven: int
     kept: int
     foreign: int
+
+
+def redrive(
+    core: Core,
+    subscription: Subscription | Queue,
+    *,
+    max_messages: int | None,
+    timeout_s: float,
+) -> Redriven:
+    """Send the dead letters of *subscription* back to it; blocks, for both fronts.
+
+    Raises:
+        UnibusError: See ``Bus.redrive``.
+    """
+    letters = dead_letters_of(core, subscription)
+    target = subscription.subscription if isinstance(subscription, Queue) else subscription
+    relay = core.relay(target)
+    consumer = Consumer(
+        core.adapter,
+        core.bind(letters),
+        clock=core.clock,
+        delivery="at_least_once",
+        max_unsettled=_UNSETTLED,
+        max_batch=_AT_ONCE,
+        renew_leases=True,
+        backoff=Backoff(),
+        timeout_s=timeout_s,
+        relays=core.relay,
+        on_close=_forget,
+    )
+    with consumer:
+        work = Redrive(consumer, relay, target)
+        return work.run(max_messages=max_messages, timeout_s=timeout_s)
+
+
+def _forget(_: Consumer) -> None:
+    """Nobody else knows of this consumer."""
 
 
 class Redrive:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from unibus.clock import Clock
@@ -49,11 +49,14 @@ class Closing:
         try:
             close(self.budget.left_s)
         except UnibusError as error:
-            self.failed(error)
+            self._errors.append(error)
 
-    def failed(self, error: UnibusError) -> None:
-        """Remember *error*, which a step raised."""
-        self._errors.append(error)
+    async def step_on_loop(self, close: Callable[[float], Awaitable[None]]) -> None:
+        """Await *close* in the same way."""
+        try:
+            await close(self.budget.left_s)
+        except UnibusError as error:
+            self._errors.append(error)
 
     def finish(self) -> None:
         """Raise what went wrong, if anything did.

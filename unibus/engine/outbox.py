@@ -15,11 +15,11 @@ from typing import Final
 
 from typing_extensions import override
 
-from unibus import observe
 from unibus.batching import slices
 from unibus.clock import Clock
 from unibus.engine.failures import Failures
 from unibus.engine.line import Line
+from unibus.engine.link_log import report_link
 from unibus.engine.pending import Extras, Home, Pending
 from unibus.engine.receipts import Receipt
 from unibus.engine.timers import Alarm
@@ -28,6 +28,7 @@ from unibus.engine.window import Limits
 from unibus.errors import (
     DeadlineExceededError,
     ForkedError,
+    OverloadedError,
     PublishFailedError,
     UnavailableError,
     UnibusError,
@@ -35,7 +36,6 @@ from unibus.errors import (
 from unibus.outcome import Outcome, OutcomeKind, rejected, unknown
 from unibus.spi import Binding, Link, Outgoing, Source
 
-_log = observe.logger("outbox")
 _NO_EXTRAS: Final = Extras()
 
 
@@ -53,18 +53,20 @@ class Outbox(Source, Home):
         self.limits = limits
         self._clock = clock
         self._translate = translate
-        self._offer: Callable[[], None] = _offer_nobody
+        self._offer: Callable[[], None] = _nobody
+        self._push: Callable[[], None] = _nobody
         self._lock = threading.Lock()
         self._line = Line(self, binding, limits)
         self._failures = Failures()
-        self._refusal: UnibusError | None = None
-        self._down: UnibusError | None = None
         self._alarm = Alarm(clock, self._tick)
         self._is_timed = False
+        self._refusal: UnibusError | None = None
+        self._down: UnibusError | None = None
 
-    def attach(self, offer: Callable[[], None]) -> None:
-        """Have *offer* called whenever there is something to pull that was not there before."""
+    def attach(self, offer: Callable[[], None], push: Callable[[], None]) -> None:
+        """Have *offer* called when there is something new to pull, *push* when somebody waits."""
         self._offer = offer
+        self._push = push
 
     # The program's side.
 
@@ -142,12 +144,15 @@ class Outbox(Source, Home):
             if self._refusal is not None or self._line.window.is_open:
                 return False
             self._line.window.add_waiter(wake)
+        self._push()
         return True
 
-    def overload(self) -> str:
-        """Return what an error says about a window that does not open."""
+    def overload(self) -> OverloadedError:
+        """Return what to raise when the window does not open."""
         text = f"{self.name}: {self._line.window.messages} messages wait for the broker's answer"
-        return text if self._down is None else f"{text}, and it is out of reach: {self._down}"
+        if self._down is not None:
+            text += f", and it is out of reach: {self._down}"
+        return OverloadedError(f"{text}; publish more slowly, or widen window")
 
     @override
     def when_decided(self, batch: Pending, index: int, wake: Wake) -> bool:
@@ -158,6 +163,10 @@ class Outbox(Source, Home):
                 self._check()  # nobody in this process will ever decide it
             batch.add_waiter(index, wake)
         return True
+
+    @override
+    def hurry(self) -> None:
+        self._push()
 
     def undecided(self) -> Sequence[Pending]:
         """Return the batches of what was put in so far and is not decided yet."""
@@ -202,7 +211,7 @@ class Outbox(Source, Home):
         if cause is not None:
             error = cause if isinstance(cause, UnibusError) else self._translate(cause)
         self._down = None if state is Link.UP else error
-        _report(state, self.name, error)
+        report_link(state, self.name, error)
         if state is Link.FATAL:
             self.stop(error)
             self.reject_rest(error)
@@ -286,15 +295,5 @@ def _call(wakes: Sequence[Wake]) -> None:
         wake()
 
 
-def _report(link: Link, name: str, error: UnibusError) -> None:
-    if link is Link.UP:
-        extra = observe.fields(observe.LINK_UP, destination=name)
-        _log.info("%s: the way to the broker is open", name, extra=extra)
-        return
-    event = observe.LINK_DOWN if link is Link.DOWN else observe.LINK_FATAL
-    extra = observe.fields(event, destination=name, error=type(error).__name__)
-    _log.warning("%s: %s: %s", name, link.value, error, extra=extra)
-
-
-def _offer_nobody() -> None:
-    """There is no sender yet; it finds what waits when it pulls."""
+def _nobody() -> None:
+    """No sender is attached yet."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import monotonic
 from typing import Final
 
 from unibus.clock import Clock
 from unibus.engine.closing import Budget
 from unibus.engine.outbox import Outbox
+from unibus.engine.pending import Pending
 from unibus.engine.translation import translated
 from unibus.engine.window import Limits
 from unibus.errors import (
@@ -50,7 +52,7 @@ class Outlet:
             self.sender: Sender = adapter.open_sender(
                 binding, level, self.outbox, timeout_s=timeout_s
             )
-        self.outbox.attach(self.sender.offer)
+        self.outbox.attach(self.sender.offer, self.sender.push)
 
     def flush(self, timeout_s: float) -> None:
         """Wait until everything that was put in so far is decided.
@@ -59,10 +61,20 @@ class Outlet:
             PublishFailedError: Some of it failed, and nobody has looked at that yet.
             DeadlineExceededError: Some is undecided after *timeout_s* seconds.
         """
-        left = self._wait_for_all(timeout_s)
+        batches = self.outbox.undecided()
+        _wait_for(batches, timeout_s)
+        self.conclude(batches, timeout_s)
+
+    def conclude(self, batches: Sequence[Pending], timeout_s: float) -> None:
+        """Raise what there is to say after *batches* were waited for.
+
+        Raises:
+            PublishFailedError: As ``flush``.
+            DeadlineExceededError: As ``flush``.
+        """
         if failed := self.outbox.take_failures():
             raise failed
-        if left:
+        if left := sum(len(batch) - batch.decided for batch in batches):
             raise DeadlineExceededError(
                 f"{self._name}: {left} publishes were still undecided after {timeout_s:g} s"
             )
@@ -79,7 +91,7 @@ class Outlet:
         self.is_closed = True
         budget = Budget(self._clock, timeout_s)
         self.outbox.stop(ClosedError(f"the producer of {self._name} is closed"))
-        self._wait_for_all(timeout_s * _FLUSH_SHARE)
+        _wait_for(self.outbox.undecided(), timeout_s * _FLUSH_SHARE)
         try:
             with translated(self._adapter):
                 self.sender.close(budget.left_s)
@@ -98,16 +110,11 @@ class Outlet:
         self.outbox.reject_rest(UnavailableError(f"{self._name}: not sent {within}"))
         self.outbox.give_up(DeadlineExceededError(f"{self._name}: sent, no answer {within}"))
 
-    def _wait_for_all(self, timeout_s: float) -> int:
-        """Return how many are undecided after all."""
-        undecided = self.outbox.undecided()
-        if not undecided:
-            return 0
-        self.sender.push()
-        end = monotonic() + timeout_s
-        for batch in undecided:
-            batch.wait(len(batch) - 1, end - monotonic())
-        return sum(len(batch) - batch.decided for batch in undecided)
+
+def _wait_for(batches: Sequence[Pending], timeout_s: float) -> None:
+    end = monotonic() + timeout_s
+    for batch in batches:
+        batch.wait(len(batch) - 1, end - monotonic())
 
 
 def _level(binding: Binding, acks: AcksLevel | None) -> AcksLevel:

@@ -25,6 +25,9 @@ class Home(Protocol):
     def when_decided(self, batch: Pending, index: int, wake: Wake) -> bool:
         """Have *wake* called when message *index* is decided; False if it is already."""
 
+    def hurry(self) -> None:
+        """Tell the sender that somebody waits."""
+
     def forget(self, batch: Pending) -> None:
         """Every failure of *batch* has been looked at: report it no more."""
 
@@ -100,7 +103,17 @@ class Pending(Outgoing):
         """Wait until message *index* is decided; return whether it is."""
         if index < self.decided:
             return True
-        return wait(lambda wake: self._home.when_decided(self, index, wake), timeout_s)
+        return wait(lambda wake: self.when_decided(index, wake), timeout_s)
+
+    def when_decided(self, index: int, wake: Wake) -> bool:
+        """Have *wake* called when message *index* is decided; False if it is already.
+
+        Whoever waits is in a hurry, which the sender is told.
+        """
+        is_open = self._home.when_decided(self, index, wake)
+        if is_open:
+            self._home.hurry()
+        return is_open
 
     def failures(self) -> list[int]:
         """Return the indexes of what was not accepted; now the program has looked at them."""

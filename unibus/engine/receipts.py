@@ -57,7 +57,7 @@ class Receipt(tuple[Pending, int]):
         """
         batch, index = self
         if not batch.wait(index, timeout_s):
-            raise _undecided("the publish was", timeout_s)
+            raise undecided("the publish was", timeout_s)
         return batch.outcome(index) or ACCEPTED
 
     def result(self, timeout_s: float | None = None) -> Outcome:
@@ -111,7 +111,7 @@ class BatchReceipt(Sequence[Receipt]):
         end = None if timeout_s is None else monotonic() + timeout_s
         for batch in self._batches:
             if not batch.wait(len(batch) - 1, None if end is None else end - monotonic()):
-                raise _undecided("some of the messages were", timeout_s)
+                raise undecided("some of the messages were", timeout_s)
         return [outcome for outcome in self.outcomes if outcome is not None]
 
     def result(self, timeout_s: float | None = None) -> None:
@@ -160,5 +160,6 @@ def publish_failed(failures: Sequence[Receipt], dropped: int = 0) -> PublishFail
     return PublishFailedError(text, tuple(failures))
 
 
-def _undecided(what: str, timeout_s: float | None) -> DeadlineExceededError:
+def undecided(what: str, timeout_s: float | None) -> DeadlineExceededError:
+    """Return the error of a wait for *what* that took too long."""
     return DeadlineExceededError(f"{what} still undecided after {timeout_s} s")

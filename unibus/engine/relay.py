@@ -9,7 +9,7 @@ from typing_extensions import override
 from unibus.emulation.relay import Relay
 from unibus.engine.outlet import Outlet
 from unibus.engine.pending import Extras
-from unibus.errors import OverloadedError, UnibusError
+from unibus.errors import UnibusError
 from unibus.message import Message
 from unibus.outcome import ACCEPTED, Outcome, rejected
 
@@ -32,7 +32,7 @@ class OutletRelay(Relay):
             done(rejected(refusal))
             return
         if receipt is None:
-            done(rejected(OverloadedError(outbox.overload())))
+            done(rejected(outbox.overload()))
             return
         batch, index = receipt
 

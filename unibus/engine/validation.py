@@ -72,6 +72,15 @@ class Validation:
             return Checked(size, None)
         return Checked(size + header_bytes, Extras(headers, message.id, timing))
 
+    def is_plain(self, body: bytes | None, key: str | None, routing_key: str | None) -> bool:
+        """Return whether a message of only these fields needs no further look; quick."""
+        return (
+            type(body) is bytes
+            and self.min_plain_bytes <= len(body) <= self.max_plain_bytes
+            and (routing_key is None or is_surely_short(routing_key))
+            and (key is None or is_surely_short(key))
+        )
+
     def _check_body(self, body: bytes | None) -> int:
         if body is None:
             if not self._capabilities.tombstone:

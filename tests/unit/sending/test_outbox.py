@@ -38,7 +38,7 @@ def made(
     limits = Limits(window=window, window_bytes=window_bytes, timeout_s=timeout_s)
     outbox = Outbox(binding(topic), clock, limits, lambda error: AdapterError(str(error)))
     hand = sender(outbox)
-    outbox.attach(hand.offer)
+    outbox.attach(hand.offer, hand.push)
     return outbox, hand, clock
 
 
