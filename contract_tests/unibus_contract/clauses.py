@@ -9,10 +9,25 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
+from unibus.errors import ConfigurationError
 from unibus_contract.due import Due
 from unibus_contract.registry import Proof
 
-NEEDS = frozenset({"alarm", "cut", "kill", "lose_leases", "native", "pause", "process", "restart"})
+NEEDS = frozenset(
+    {
+        "alarm",
+        "cut",
+        "kill",
+        "limit",
+        "login",
+        "lose_leases",
+        "native",
+        "pause",
+        "place",
+        "process",
+        "restart",
+    }
+)
 """What a clause may need of a harness; each is explained in ``unibus_contract.harness``."""
 
 REFUSALS = frozenset(
@@ -33,7 +48,7 @@ _FIELDS = frozenset(
 )
 
 
-class CatalogueError(ValueError):
+class CatalogueError(ConfigurationError):
     """The catalogue contradicts itself or the tests."""
 
 
@@ -146,18 +161,21 @@ def _complaints(clause: Clause) -> Iterable[str]:
         yield f"a budget over {DEFAULT_BUDGET_S:g} s says why"
 
 
-def match(catalogue: Catalogue, tests: Sequence[Proof]) -> Mapping[str, Proof]:
-    """Return the test of each clause.
+def match(
+    catalogue: Catalogue, proofs: Sequence[Proof], only: Iterable[str] | None = None
+) -> Mapping[str, Proof]:
+    """Return the proof of each clause, or of *only* some, for whoever is writing others.
 
     Raises:
-        CatalogueError: A clause has no test or two, or a test proves a clause that is not there.
+        CatalogueError: A clause has no proof or two, or a proof is of a clause that is not there.
     """
+    wanted = set(catalogue if only is None else only)
     found: dict[str, Proof] = {}
-    for test in tests:
-        if test.clause not in catalogue:
-            raise CatalogueError(f"{test.where} proves {test.clause}, which no catalogue has")
-        if (other := found.setdefault(test.clause, test)) is not test:
-            raise CatalogueError(f"{test.clause} is proven by {other.where} and {test.where}")
-    if untested := [each for each in catalogue if each not in found]:
+    for proof in proofs:
+        if only is None and proof.clause not in catalogue:
+            raise CatalogueError(f"{proof.where} proves {proof.clause}, which no catalogue has")
+        if (other := found.setdefault(proof.clause, proof)) is not proof:
+            raise CatalogueError(f"{proof.clause} is proven by {other.where} and {proof.where}")
+    if untested := [each for each in catalogue if each in wanted and each not in found]:
         raise CatalogueError(f"no test proves {', '.join(untested)}")
-    return {each: found[each] for each in catalogue}
+    return {each: found[each] for each in catalogue if each in found}

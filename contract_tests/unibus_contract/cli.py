@@ -50,8 +50,8 @@ def run(  # noqa: PLR0913  # the options of the command line
     """Run the clauses on brokers and profiles; exits with 1 if something has to be done."""
     mute()
     catalogue = clauses.load()
-    proofs = clauses.match(catalogue, registry.collect())
     chosen = _chosen(catalogue, level or (), clause or ())
+    proofs = clauses.match(catalogue, registry.collect(), only=clause)
     screen = Screen()
     runs: list[ProfileRun] = []
     with ExitStack() as stack:
@@ -138,7 +138,7 @@ def explain(clause: Annotated[str, typer.Argument(help="Its id, e.g. ACK-01.")])
     """Say what one clause promises, when it is due, and where its proof stands."""
     catalogue = clauses.load()
     (chosen,) = _chosen(catalogue, (), (clause,))
-    proofs = clauses.match(catalogue, registry.collect())
+    proofs = clauses.match(catalogue, registry.collect(), only=(clause,))
     Screen().clause(chosen, proofs[chosen.id].where)
 
 
@@ -154,8 +154,9 @@ def zoo(
     """Try every saboteur; exits with 1 if one survives or a clause is idle."""
     mute()
     catalogue = clauses.load()
-    proofs = clauses.match(catalogue, registry.collect())
     saboteurs = [each for each in collect_saboteurs() if not only or each.name in only]
+    named = [name for each in saboteurs for name in each.breaks] if only else None
+    proofs = clauses.match(catalogue, registry.collect(), only=named)
     screen = Screen()
     known = harnesses()
     with ExitStack() as stack:

@@ -56,7 +56,7 @@ def main() -> None:
     catalogue = clauses.load()
     plan = Plan(
         clauses=[catalogue[each] for each in told["clauses"]],
-        tests=clauses.match(catalogue, registry.collect()),
+        tests=clauses.match(catalogue, registry.collect(), only=told["clauses"]),
         repeat=told["repeat"],
         stretch=told["stretch"],
         deviations=deviations.load(harness.deviations),

@@ -127,7 +127,10 @@ class ZooRunner:
         candidates = [
             each
             for each in self._catalogue.values()
-            if each.id not in saboteur.breaks and each.due.holds(view) and not each.needs
+            if each.id in self._proofs
+            and each.id not in saboteur.breaks
+            and each.due.holds(view)
+            and not each.needs
         ]
         if self._spot is None or self._spot >= len(candidates):
             return candidates
