@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
@@ -54,27 +54,23 @@ def run(  # noqa: PLR0913  # the options of the command line
     proofs = clauses.match(catalogue, registry.collect(), only=clause)
     screen = Screen()
     runs: list[ProfileRun] = []
-    with ExitStack() as stack:
-        for harness, broker in _brokers(stack, targets, version, variant or ()):
-            plan = Plan(
-                clauses=chosen,
-                tests=proofs,
-                repeat=repeat,
-                stretch=stretch,
-                deviations=deviations.load(harness.deviations),
-                histories=histories,
-            )
-            wanted = profile or _named_in(broker.url)
-            screen.begin(len(chosen) * len(_profiles(harness, wanted)))
-            for name in _profiles(harness, wanted):
-                tell = partial(screen.result, f"{broker.label} {name}")
-                done = run_jobs(harness, broker, name, plan, jobs=jobs, report=tell)
+    plan = Plan(clauses=chosen, tests=proofs, repeat=repeat, stretch=stretch, histories=histories)
+    is_whole = False
+    try:
+        with ExitStack() as stack:
+            cells = _cells(stack, targets, version, variant or (), profile or ())
+            for harness, broker, name in cells:
+                screen.begin(f"{broker.label} {name}", len(chosen))
+                each = replace(plan, deviations=deviations.load(harness.deviations))
+                done = run_jobs(harness, broker, name, each, jobs=jobs, report=screen.result)
                 runs.append(done)
                 if not done.is_whole:
                     break
-            if runs and not runs[-1].is_whole:
-                break
-    report = Report(catalogue, runs)
+            else:
+                is_whole = True
+    except KeyboardInterrupt:
+        screen.interrupted()
+    report = Report(catalogue, runs, is_whole)
     screen.report(report)
     _write(json_file, report.as_json())
     if markdown is not None:
@@ -82,17 +78,23 @@ def run(  # noqa: PLR0913  # the options of the command line
     raise typer.Exit(0 if report.is_good else 1)
 
 
-def _brokers(
-    stack: ExitStack, targets: Sequence[str], version: str | None, variants: Sequence[str]
-) -> Iterator[tuple[Harness, BrokerUnderTest]]:
+def _cells(
+    stack: ExitStack,
+    targets: Sequence[str],
+    version: str | None,
+    variants: Sequence[str],
+    profiles: Sequence[str],
+) -> Iterator[tuple[Harness, BrokerUnderTest, str]]:
+    """Yield what is to be run, opening each broker when its turn has come."""
     for target in targets:
         harness, url = harness_for(target)
         broker = stack.enter_context(harness.broker(url, version))
         label = broker.label
-        for name in _variants(harness, variants):
-            broker.settings = harness.variants.get(name, {})
-            broker.label = f"{label} ({name})" if broker.settings else label
-            yield harness, broker
+        wanted = _profiles(harness, profiles or _named_in(broker.url))
+        for variant in _variants(harness, variants):
+            broker.settings = harness.variants.get(variant, {})
+            broker.label = f"{label} ({variant})" if broker.settings else label
+            yield from ((harness, broker, name) for name in wanted)
 
 
 def _variants(harness: Harness, wanted: Sequence[str]) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,11 +38,13 @@ def run_jobs(
     alone = [each for each in plan.clauses if each.needs & _DISTURBING]
     others = [each for each in plan.clauses if not each.needs & _DISTURBING]
     runner = Runner(broker, profile, replace(plan, clauses=alone))
-    shares = [share for index in range(jobs) if (share := others[index::jobs])]
-    lock = threading.Lock()
-    workers = [_Worker(harness, broker, profile, replace(plan, clauses=each)) for each in shares]
     run = runner.blank()
+    shares = [share for index in range(jobs) if (share := others[index::jobs])]
+    plans = [replace(plan, clauses=share) for share in shares]
+    workers: list[_Worker] = []
+    lock = threading.Lock()
     try:
+        workers += (_Worker(harness, broker, profile, each) for each in plans)
         threads = [
             threading.Thread(target=each.collect, args=(run, lock, report)) for each in workers
         ]
@@ -49,8 +52,9 @@ def run_jobs(
             each.start()
         for each in threads:
             each.join()
-    except KeyboardInterrupt:  # the workers were interrupted as well
+    except KeyboardInterrupt:
         for worker in workers:
+            worker.interrupt()
             worker.end()
         return run
     if complaints := [said for each in workers if (said := each.end())]:
@@ -91,6 +95,10 @@ class _Worker:
                     run.results[result.clause] = result
                     report(result)
                 self._got += 1
+
+    def interrupt(self) -> None:
+        """Have it clean up and end; a terminal has told it already."""
+        self._child.send_signal(signal.SIGINT)
 
     def end(self) -> str:
         """Wait until it has cleaned up; return what it wrote if results are missing."""

@@ -26,15 +26,22 @@ _WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Every profile run of one command, and the catalogue that it ran."""
+    """Every profile run of one command, and the catalogue that it ran.
+
+    Attributes:
+        catalogue: The clauses.
+        runs: What was run of them.
+        is_whole: Whether that is all that was asked for.
+    """
 
     catalogue: Catalogue
     runs: Sequence[ProfileRun]
+    is_whole: bool = True
 
     @property
     def is_good(self) -> bool:
         """Whether everything was run and nothing has to be done."""
-        return all(
+        return self.is_whole and all(
             run.is_whole and all(each.is_good for each in run.results.values()) for run in self.runs
         )
 
@@ -44,6 +51,7 @@ class Report:
             "unibus": version("unibus"),
             "at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
             "is_good": self.is_good,
+            "is_whole": self.is_whole,
             "profiles": [self._run_json(run) for run in self.runs],
             "slowest": [
                 {

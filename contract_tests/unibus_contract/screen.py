@@ -39,21 +39,26 @@ class Screen:
         self._done = 0
         self._total = 0
         self._began = time.monotonic()
+        self._where = ""
 
-    def begin(self, total: int) -> None:
-        """Start counting to *total* clauses."""
-        self._done, self._total, self._began = 0, total, time.monotonic()
+    def begin(self, where: str, total: int) -> None:
+        """Start counting to *total* clauses on the broker and profile *where*."""
+        self._where, self._done, self._total, self._began = where, 0, total, time.monotonic()
 
-    def result(self, where: str, result: Result) -> None:
+    def interrupted(self) -> None:
+        """Say that this is not all."""
+        self._console.print("[yellow]interrupted; this is what was found until then[/]")
+
+    def result(self, result: Result) -> None:
         """Show one result; good ones only move the counter."""
         self._done += 1
         if not result.is_good:
             style = _STYLES[result.status]
-            line = f"[{style}]{result.status}[/] {result.clause} on {where}"
+            line = f"[{style}]{result.status}[/] {result.clause} on {self._where}"
             self._console.print(line, highlight=False)
             self._console.print(f"  {escape(result.reason)}", highlight=False)
         if self._console.is_terminal:
-            line = f"{self._done}/{self._total} {where} {result.clause}, {self._left()}"
+            line = f"{self._done}/{self._total} {self._where} {result.clause}, {self._left()}"
             self._console.print(line, end="\r", highlight=False)
 
     def _left(self) -> str:
