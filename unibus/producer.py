@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
@@ -47,6 +48,7 @@ class Producer:
         self._validation = Validation(binding, clock)
         self._min_plain = self._validation.min_plain_bytes
         self._max_plain = self._validation.max_plain_bytes
+        self._known: str | None = None
         self._timeout_s = limits.timeout_s
         self._on_close = on_close
 
@@ -107,14 +109,18 @@ class Producer:
             and priority is None
             and type(body) is bytes
             and self._min_plain <= (size := len(body)) <= self._max_plain
-            and (routing_key is None or is_surely_short(routing_key))
+            and (routing_key is None or routing_key is self._known or self._is_short(routing_key))
             and (key is None or is_surely_short(key))
         ):
-            receipt = self._put(body, size, key, routing_key)
-            return receipt or self._when_room(lambda: self._put(body, size, key, routing_key))
-        message = Message(body, key, routing_key, headers, id, delay_s, ttl_s, priority)
-        size, extras = self._validation.check(message)
-        return self._when_room(lambda: self._put(body, size, key, routing_key, extras))
+            extras = None
+        else:
+            message = Message(body, key, routing_key, headers, id, delay_s, ttl_s, priority)
+            size, extras = self._validation.check(message)
+        receipt = self._put(body, size, key, routing_key, extras)
+        if receipt is None:
+            put = partial(self._put, body, size, key, routing_key, extras)
+            receipt = self._put_until(put, monotonic() + self._timeout_s)
+        return receipt
 
     def publish_many(self, messages: Iterable[bytes | Message]) -> BatchReceipt:
         """Publish all of *messages* in order and return one receipt for them.
@@ -182,8 +188,12 @@ class Producer:
                 raise
             error.add_note(f"closing the producer also met {type(failure).__name__}: {failure}")
 
-    def _when_room(self, put: Callable[[], T | None]) -> T:
-        return self._put_until(put, monotonic() + self._timeout_s)
+    def _is_short(self, routing_key: str) -> bool:
+        """Return whether it needs no look; most programs use the same object again and again."""
+        is_short = is_surely_short(routing_key)
+        if is_short:
+            self._known = routing_key
+        return is_short
 
     def _put_until(self, put: Callable[[], T | None], end: float) -> T:
         """Return what *put* returns once there is room; the window opens for all at once."""

@@ -53,8 +53,7 @@ class Outbox(Source, Home):
         self.limits = limits
         self._clock = clock
         self._translate = translate
-        self._offer: Callable[[], None] = _nobody
-        self._push: Callable[[], None] = _nobody
+        self._offer = self._push = _nobody
         self._lock = threading.Lock()
         self._line = Line(self, binding, limits)
         self._failures = Failures()
@@ -65,8 +64,7 @@ class Outbox(Source, Home):
 
     def attach(self, offer: Callable[[], None], push: Callable[[], None]) -> None:
         """Have *offer* called when there is something new to pull, *push* when somebody waits."""
-        self._offer = offer
-        self._push = push
+        self._offer, self._push = offer, push
 
     # The program's side.
 
@@ -84,7 +82,8 @@ class Outbox(Source, Home):
             UnibusError: Nothing is taken any more: it is closed, or the sender has given up.
         """
         line = self._line
-        with self._lock:
+        self._lock.acquire()  # a with statement costs twice as much here
+        try:
             batch = line.open
             if batch is None or batch.size + size > line.max_bytes:
                 batch = self._begin()
@@ -107,6 +106,8 @@ class Outbox(Source, Home):
                 batch.add_extras(index, extras or _NO_EXTRAS)
             if index == line.last:
                 line.seal()
+        finally:
+            self._lock.release()
         if is_first:
             self._offer()
         return Receipt((batch, index))
