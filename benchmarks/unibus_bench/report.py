@@ -13,6 +13,7 @@ from rich.table import Table
 
 from unibus_bench.growth import Figure
 from unibus_bench.measure import Result
+from unibus_bench.scale import Step
 
 
 def as_json(
@@ -90,3 +91,19 @@ def print_figures(figures: Sequence[Figure], console: Console) -> None:
             figure.name, f"{figure.value:.1f} {figure.unit}", f"{figure.ceiling:g}{verdict}"
         )
     console.print(table)
+
+
+def print_scale(
+    steps: Sequence[Step], kept: int, published: int, order: dict[str, int], console: Console
+) -> None:
+    """Print what more workers bring, what was kept, and whether order held."""
+    table = Table("profile", "ordering", "workers", "messages/s", "factor", "idle", title="Workers")
+    for step in steps:
+        figures = (f"{step.messages_s:,.0f}", f"{step.factor:.2f}x", str(step.idle))
+        table.add_row(step.profile, step.ordering, str(step.workers), *figures)
+    console.print(table)
+    console.print(f"kept over a restart with nobody consuming: {kept:,} of {published:,}")
+    console.print(
+        f"order per key while {order['ended']} workers were killed or closed:"
+        f" {order['lost']} lost, {order['disordered']} out of order, {order['repeated']} repeated"
+    )
