@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from unibus.spi import (
@@ -21,10 +21,15 @@ from unibus.spi import (
 )
 from unibus_memory.machine.shared import Held
 from unibus_memory.machine.topics import Directory, SubscriptionState
+from unibus_memory.offers import Offers
 
 
 class Taker(Protocol):
     """A consumer of a subscription, as the broker sees it."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it found nothing, and wants to hear of what comes."""
 
     def wake(self) -> None:
         """There is something to take. Called without the broker's lock."""
@@ -37,10 +42,16 @@ class Taker(Protocol):
 
 
 class MemoryBroker:
-    """Topics, subscriptions and who takes from them. Thread-safe; blocks only for its own lock."""
+    """Topics, subscriptions and who takes from them. Thread-safe; blocks only for its own lock.
+
+    Attributes:
+        clock: Tells the time and calls back.
+        offers: What was published and nobody has asked for yet.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.offers = Offers(clock)
         self._lock = threading.Lock()
         self._directory = Directory()
         self._takers: dict[str, list[Taker]] = {}
@@ -48,6 +59,7 @@ class MemoryBroker:
 
     def declare(self, spec: Spec) -> None:
         """Make a topic or subscription exist; a queue is declared by its two halves."""
+        self.offers.catch_up()
         with self._lock:
             if isinstance(spec, Topic):
                 self._directory.declare_topic(spec)
@@ -68,11 +80,22 @@ class MemoryBroker:
 
     def delete(self, spec: Spec) -> None:
         """Remove a topic with its subscriptions, or a subscription; quiet if there is none."""
+        self.offers.catch_up()
         with self._lock:
             if isinstance(spec, Subscription):
                 self._directory.delete_subscription(spec.name)
             else:
                 self._directory.delete_topic(spec.name)
+
+    def is_awaited(self, target: Topic | Subscription) -> bool:
+        """Return whether a consumer that found nothing would hear of a publish to *target*."""
+        with self._lock:
+            names: Iterable[str] = (target.name,)
+            if isinstance(target, Topic):
+                topic = self._directory.topics.get(target.name)
+                names = topic.subscriptions if topic is not None else ()
+            takers = self._takers
+            return any(taker.is_waiting for name in names for taker in takers.get(name, ()))
 
     def publish(self, target: Topic | Subscription, batch: Outgoing) -> Collection[int]:
         """Store *batch*; return the indexes, ascending, of what no subscription wanted.
@@ -87,14 +110,14 @@ class MemoryBroker:
             unwanted: Collection[int] = ()
             if isinstance(target, Topic):
                 unwanted = range(len(batch))
-                for state, chunk, indexes in self._directory.route(target.name, batch, wall):
-                    state.messages.publish(chunk, indexes, now)
+                for state, run, indexes in self._directory.route(target.name, batch, wall):
+                    state.messages.publish(run, indexes, now)
                     wake += self._stirred(state)
                     unwanted = _without(unwanted, indexes)
             else:
                 state = self._directory.subscription(target.name)
-                chunk = self._directory.address(target.name, batch, wall)
-                state.messages.publish(chunk, None, now)
+                run = self._directory.address(target.name, batch, wall)
+                state.messages.publish(run, None, now)
                 wake += self._stirred(state)
         for taker in wake:
             taker.wake()
@@ -119,6 +142,7 @@ class MemoryBroker:
 
     def take(self, subscription: str, limit: int, lease_s: float | None) -> Held | None:
         """Hand out the foremost messages; ``None`` if nothing waits."""
+        self.offers.catch_up()
         now = self.clock.now()
         with self._lock:
             state = self._directory.subscription(subscription)
@@ -159,6 +183,7 @@ class MemoryBroker:
 
     def restart(self) -> None:
         """Go down and come up again: every lease ends, nothing that was stored is lost."""
+        self.offers.catch_up()
         cause = ConnectionLostError("the memory broker was restarted")
         with self._lock:
             takers = [taker for group in self._takers.values() for taker in group]
@@ -197,11 +222,13 @@ class MemoryBroker:
 
     def waiting(self, subscription: str) -> int:
         """Return how many messages wait."""
+        self.offers.catch_up()
         with self._lock:
             return self._directory.subscription(subscription).messages.waiting
 
     def purge(self, subscription: str) -> None:
         """Drop what waits."""
+        self.offers.catch_up()
         with self._lock:
             self._directory.subscription(subscription).messages.purge()
 

@@ -52,7 +52,7 @@ class MemoryReceiver(Receiver):
         self._lock = threading.Lock()
         self._held: dict[Held, int] = {}
         self._unsettled = 0
-        self._is_dry = True
+        self._is_dry = False
         self._is_paused = False
         self._is_closed = False
         broker.join(spec.name, self)
@@ -115,9 +115,14 @@ class MemoryReceiver(Receiver):
         self._broker.leave(self._spec.name, self)
         self._give_back(LeaseLostError("the consumer was closed"))
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it found nothing, and wants to hear of what comes."""
+        return self._is_dry and not self._is_paused and not self._is_closed
+
     def wake(self) -> None:
         """Tell the core that there is something to take, if it waits for it."""
-        if self._is_dry and not self._is_paused and not self._is_closed:
+        if self.is_waiting:
             self._is_dry = False
             self._events.ready()
 

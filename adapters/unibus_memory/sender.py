@@ -24,7 +24,7 @@ from unibus_memory.broker import MemoryBroker
 
 
 class MemorySender(Sender):
-    """Pulls at once whenever something is offered; whoever comes second leaves it to the first."""
+    """Pulls on whatever thread comes to it; whoever comes second leaves it to the first."""
 
     def __init__(
         self,
@@ -44,23 +44,30 @@ class MemorySender(Sender):
 
     @override
     def offer(self) -> None:
-        # Set before the token is tried: the holder looks again after it gave the token back, so
-        # an offer that comes while it is still draining is never lost.
         self._wanted = True
+        if self._broker.is_awaited(self._target):
+            self.deliver()
+        else:
+            self._broker.offers.put_off(self)
+
+    @override
+    def push(self) -> None:
+        self.deliver()
+
+    @override
+    def close(self, timeout_s: float) -> None:
+        self._closed = True
+
+    def deliver(self) -> None:
+        """Publish what was offered, unless another thread does."""
+        # Wanted before the token is tried: the holder looks again after it gave the token back, so
+        # an offer that comes while it is still draining is never lost.
         while self._wanted and not self._closed and self._token.acquire(blocking=False):
             try:
                 self._wanted = False
                 self._drain()
             finally:
                 self._token.release()
-
-    @override
-    def push(self) -> None:
-        """Nothing lingers here."""
-
-    @override
-    def close(self, timeout_s: float) -> None:
-        self._closed = True
 
     def _drain(self) -> None:
         while (batch := self._source.pull()) is not None:

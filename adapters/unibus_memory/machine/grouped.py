@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from unibus.spi import Lease
-from unibus_memory.machine.chunks import Chunk, Run
+from unibus_memory.machine.chunks import Run
 from unibus_memory.machine.shared import Held
 
 _WHOLE_TOPIC = ""  # the one group of a topic whose whole order is kept
@@ -55,15 +55,16 @@ class GroupedSubscription:
         """Whether a take would find something."""
         return bool(self._ready)
 
-    def publish(self, chunk: Chunk, indexes: Sequence[int] | None, now: float) -> None:
-        """Add those of *chunk* that match: all, or *indexes* ascending."""
+    def publish(self, run: Run, indexes: Sequence[int] | None, now: float) -> None:
+        """Add those of *run* that match: all, or *indexes* ascending, from 0 in the run."""
         del now  # a delayed publish would overtake or block its key: not offered on ordered topics
-        for index in range(len(chunk)) if indexes is None else indexes:
-            key = self._key(chunk, index)
+        for index in range(run.length) if indexes is None else indexes:
+            single = run.part(index, 1)
+            key = self._key(single)
             group = self._groups.get(key)
             if group is None:
                 group = self._groups[key] = _Group()
-            group.runs.append(Run(chunk, index, 1))
+            group.runs.append(single)
             self._waiting += 1
             if len(group.runs) == 1 and not group.is_locked:
                 self._ready.append(key)
@@ -86,7 +87,7 @@ class GroupedSubscription:
         """Forget a range for good; the next of each key can be taken."""
         for run in self._close(held, first, count):
             self._failed.pop(_name(run), None)
-            self._unlock(self._key(run.chunk, run.start))
+            self._unlock(self._key(run))
 
     def back(
         self, held: Held, first: int, count: int, *, counted: bool, delay_s: float, now: float
@@ -95,7 +96,7 @@ class GroupedSubscription:
         for run in self._close(held, first, count):
             if counted:
                 self._failed[_name(run)] = self._failed.get(_name(run), 0) + 1
-            key = self._key(run.chunk, run.start)
+            key = self._key(run)
             self._groups[key].runs.appendleft(run)
             self._waiting += 1
             if delay_s > 0:
@@ -125,11 +126,11 @@ class GroupedSubscription:
             group.runs.clear()
         return dropped
 
-    def _key(self, chunk: Chunk, index: int) -> object:
+    def _key(self, run: Run) -> object:
         if self._keeps_whole_order:
             return _WHOLE_TOPIC
-        key = chunk.key(index)
-        return key if key is not None else (chunk.topic, chunk.first + index)
+        key = run.chunk.key(run.start)
+        return key if key is not None else _name(run)
 
     def _close(self, held: Held, first: int, count: int) -> list[Run]:
         runs = [each for run in held.close(first, count) for each in _singles(run)]
@@ -151,4 +152,4 @@ def _singles(run: Run) -> list[Run]:
 
 
 def _name(run: Run) -> tuple[str, int]:
-    return run.chunk.topic, run.sequence
+    return run.chunk.lane, run.sequence

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from unibus.spi import Lease
 from unibus_memory.machine.chunks import Chunk, Run, runs_of
-from unibus_memory.machine.waiting import Waiting, whole
+from unibus_memory.machine.waiting import Waiting
 
 
 class Held:
@@ -97,14 +97,14 @@ class SharedSubscription:
         """Whether a take would find something."""
         return self._waiting.count > 0
 
-    def publish(self, chunk: Chunk, indexes: Sequence[int] | None, now: float) -> None:
-        """Add those of *chunk* that match: all, or *indexes* ascending."""
-        if not chunk.has_delays:
-            every = (whole(chunk),) if indexes is None else runs_of(chunk, iter(indexes))
-            self._waiting.append(every)
+    def publish(self, run: Run, indexes: Sequence[int] | None, now: float) -> None:
+        """Add those of *run* that match: all, or *indexes* ascending, from 0 in the run."""
+        if not run.chunk.has_delays(run.start, run.length):
+            for part in (run,) if indexes is None else runs_of(run, iter(indexes)):
+                self._waiting.append(part)
             return
-        for index in range(len(chunk)) if indexes is None else indexes:
-            self._add(Run(chunk, index, 1), chunk.delay_s(index), now)
+        for index in range(run.length) if indexes is None else indexes:
+            self._add(run.part(index, 1), run.chunk.delay_s(run.start + index), now)
 
     def take(self, limit: int, lease: Lease) -> Held | None:
         """Hand out the foremost messages, *limit* at most, under *lease*."""
@@ -120,7 +120,7 @@ class SharedSubscription:
         for run in self._close(held, first, count):
             if self._failed:
                 for sequence in range(run.sequence, run.sequence + run.length):
-                    self._failed.pop((run.chunk.topic, sequence), None)
+                    self._failed.pop((run.chunk.lane, sequence), None)
 
     def back(
         self, held: Held, first: int, count: int, *, counted: bool, delay_s: float, now: float
@@ -162,16 +162,16 @@ class SharedSubscription:
         return runs
 
     def _count(self, run: Run) -> None:
-        topic = run.chunk.topic
+        lane = run.chunk.lane
         for sequence in range(run.sequence, run.sequence + run.length):
-            self._failed[topic, sequence] = self._failed.get((topic, sequence), 0) + 1
+            self._failed[lane, sequence] = self._failed.get((lane, sequence), 0) + 1
 
     def _attempts(self, runs: Sequence[Run]) -> list[int] | None:
         if not self._failed:
             return None
         failed = self._failed
         return [
-            failed.get((run.chunk.topic, sequence), 0)
+            failed.get((run.chunk.lane, sequence), 0)
             for run in runs
             for sequence in range(run.sequence, run.sequence + run.length)
         ]

@@ -12,26 +12,20 @@ from unibus.spi import (
     Topic,
     compile_filter,
 )
-from unibus_memory.machine.chunks import Chunk
+from unibus_memory.machine.chunks import Run, Tail
 from unibus_memory.machine.grouped import GroupedSubscription
 from unibus_memory.machine.shared import SharedSubscription
 
 
 class TopicState:
-    """One topic: its spec, how many messages it has had, and who is subscribed."""
+    """One topic: its spec, where it grows, and who is subscribed."""
 
-    __slots__ = ("next_sequence", "spec", "subscriptions")
+    __slots__ = ("spec", "subscriptions", "tail")
 
     def __init__(self, spec: Topic) -> None:
         self.spec = spec
-        self.next_sequence = 0
+        self.tail = Tail(spec.name)
         self.subscriptions: dict[str, SubscriptionState] = {}
-
-    def append(self, batch: Outgoing, published_s: float) -> Chunk:
-        """Number the messages of *batch*."""
-        chunk = Chunk(self.spec.name, self.next_sequence, batch, published_s)
-        self.next_sequence += len(chunk)
-        return chunk
 
 
 class SubscriptionState:
@@ -47,17 +41,18 @@ class SubscriptionState:
             if ordering == "none"
             else GroupedSubscription(keeps_whole_order=ordering == "topic")
         )
-        self.direct = 0
+        self.direct = Tail(f"{spec.name}/direct")
         self._is_wanted: Predicate | None = (
             compile_filter(spec.filter) if spec.filter is not None else None
         )
 
-    def matching(self, chunk: Chunk) -> Sequence[int] | None:
-        """Return the indexes of *chunk* that the filter lets pass; ``None`` is all of them."""
+    def matching(self, run: Run) -> Sequence[int] | None:
+        """Return what the filter lets pass, counted from 0 in *run*; ``None`` is all of it."""
         wanted = self._is_wanted
         if wanted is None:
             return None
-        return [index for index in range(len(chunk)) if wanted(chunk.message(index))]
+        message, start = run.chunk.message, run.start
+        return [index for index in range(run.length) if wanted(message(start + index))]
 
 
 class Directory:
@@ -124,18 +119,15 @@ class Directory:
 
     def route(
         self, topic: str, batch: Outgoing, published_s: float
-    ) -> Iterator[tuple[SubscriptionState, Chunk, Sequence[int] | None]]:
+    ) -> Iterator[tuple[SubscriptionState, Run, Sequence[int] | None]]:
         """Number *batch* and yield who gets which of it; ``None`` is all of it."""
         state = self.topic(topic)
-        chunk = state.append(batch, published_s)
+        run = state.tail.append(batch, published_s)
         for subscription in state.subscriptions.values():
-            indexes = subscription.matching(chunk)
+            indexes = subscription.matching(run)
             if indexes is None or indexes:
-                yield subscription, chunk, indexes
+                yield subscription, run, indexes
 
-    def address(self, subscription: str, batch: Outgoing, published_s: float) -> Chunk:
+    def address(self, subscription: str, batch: Outgoing, published_s: float) -> Run:
         """Number *batch* for *subscription* alone."""
-        state = self.subscription(subscription)
-        chunk = Chunk(f"{subscription}/direct", state.direct, batch, published_s)
-        state.direct += len(chunk)
-        return chunk
+        return self.subscription(subscription).direct.append(batch, published_s)

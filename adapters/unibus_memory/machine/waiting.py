@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
 
-from unibus_memory.machine.chunks import Chunk, Run
+from unibus_memory.machine.chunks import Run
 
 
 class Waiting:
@@ -22,11 +21,15 @@ class Waiting:
         self._returned: list[tuple[int, int, Run]] = []
         self.count = 0
 
-    def append(self, runs: Iterable[Run]) -> None:
+    def append(self, run: Run) -> None:
         """Add what was just published."""
-        for run in runs:
-            self._fresh.append(run)
-            self.count += run.length
+        fresh = self._fresh
+        joined = fresh[-1].joined(run) if fresh else None
+        if joined is not None:
+            fresh[-1] = joined
+        else:
+            fresh.append(run)
+        self.count += run.length
 
     def give_back(self, run: Run) -> None:
         """Put *run* where it stood."""
@@ -60,11 +63,6 @@ class Waiting:
         self._fresh.clear()
         self._returned.clear()
         return count
-
-
-def whole(chunk: Chunk) -> Run:
-    """Return all of *chunk*."""
-    return Run(chunk, 0, len(chunk))
 
 
 def _cut(run: Run, limit: int) -> tuple[Run, Run | None]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unibus.spi import Lease, Outgoing
-from unibus_memory.machine.chunks import Chunk
+from unibus_memory.machine.chunks import Tail
 from unibus_memory.machine.grouped import GroupedSubscription
 from unibus_memory.machine.shared import Held
 
@@ -16,7 +16,7 @@ def _published(keys: str, *, keeps_whole_order: bool = False) -> GroupedSubscrip
     subscription = GroupedSubscription(keeps_whole_order=keeps_whole_order)
     batch = Outgoing([b"%d" % each for each in range(len(keys))])
     batch.keys = [None if key == "-" else key for key in keys]
-    subscription.publish(Chunk("t", 0, batch, 0.0), None, 0.0)
+    subscription.publish(Tail("t").append(batch, 0.0), None, 0.0)
     return subscription
 
 

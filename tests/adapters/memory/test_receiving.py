@@ -88,7 +88,9 @@ class Bench:
 
     def publish(self, *bodies: bytes, to: Topic | Subscription = QUEUE.topic) -> list[OutcomeKind]:
         feed = Feed(list(bodies))
-        MemorySender(self.broker, to, feed, reports_unroutable=True).offer()
+        sender = MemorySender(self.broker, to, feed, reports_unroutable=True)
+        sender.offer()
+        sender.push()
         return feed.outcomes
 
     def consumer(self, flow: Flow = Flow()) -> tuple[MemoryReceiver, Log]:  # noqa: B008  # a value
@@ -224,7 +226,9 @@ def test_only_the_messages_that_nobody_wants_are_unroutable() -> None:
     batch.routing_keys = ["yes", "no", None, "yes"]
     feed = Feed()
     feed.batches.append(batch)
-    MemorySender(bench.broker, topic, feed, reports_unroutable=True).offer()
+    sender = MemorySender(bench.broker, topic, feed, reports_unroutable=True)
+    sender.offer()
+    sender.push()
 
     yes, no = OutcomeKind.ACCEPTED, OutcomeKind.REJECTED
     assert feed.outcomes == [yes, no, no, yes]

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unibus.spi import Lease, Outgoing
-from unibus_memory.machine.chunks import Chunk
+from unibus_memory.machine.chunks import Tail
 from unibus_memory.machine.shared import Held, SharedSubscription
 
 
 def _published(*sizes: int) -> SharedSubscription:
-    subscription = SharedSubscription()
+    subscription, tail = SharedSubscription(), Tail("t")
     first = 0
     for size in sizes:
         bodies: list[bytes | None] = [b"%d" % each for each in range(first, first + size)]
-        subscription.publish(Chunk("t", first, Outgoing(bodies), 0.0), None, 0.0)
+        subscription.publish(tail.append(Outgoing(bodies), 0.0), None, 0.0)
         first += size
     return subscription
 

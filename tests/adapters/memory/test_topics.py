@@ -42,9 +42,9 @@ def test_a_message_that_nobody_wants_goes_nowhere() -> None:
 def test_ids_go_on_from_batch_to_batch() -> None:
     directory = _directory(Subscription("all", topic=ORDERS))
     ids = [
-        chunk.message(0).id
+        run.chunk.message(run.start).id
         for _ in range(2)
-        for _, chunk, _ in directory.route("orders", _batch("a", "b"), 0.0)
+        for _, run, _ in directory.route("orders", _batch("a", "b"), 0.0)
     ]
 
     assert ids == ["orders/0", "orders/2"]
@@ -53,8 +53,8 @@ def test_ids_go_on_from_batch_to_batch() -> None:
 def test_declaring_again_keeps_the_messages() -> None:
     subscription = Subscription("all", topic=ORDERS)
     directory = _directory(subscription)
-    for state, chunk, indexes in directory.route("orders", _batch("a"), 0.0):
-        state.messages.publish(chunk, indexes, 0.0)
+    for state, run, indexes in directory.route("orders", _batch("a"), 0.0):
+        state.messages.publish(run, indexes, 0.0)
     directory.declare_topic(ORDERS)
     directory.declare_subscription(subscription)
 
