@@ -16,6 +16,7 @@ from unibus_contract.harness import BrokerUnderTest, Evidence
 from unibus_contract.judgement import judge
 from unibus_contract.premises import Premises, closed_quietly
 from unibus_contract.publishing import RecordingProducer
+from unibus_contract.running import Running
 from unibus_contract.severed import SeverableAgent
 from unibus_contract.timing import eventually
 
@@ -105,6 +106,12 @@ class Bench(Premises):
         """Return *members* consumers, each on a bus and a thread of its own, to be entered."""
         consumers = [self.consumer(source, bus=self.bus(), **options) for _ in range(members)]
         return Crew(self.recorder, consumers, handler)
+
+    def running(
+        self, consumer: RecordingConsumer, handler: Handler = lambda _: None, *, workers: int = 1
+    ) -> Running:
+        """Return ``Consumer.run`` on a thread of its own, to be entered."""
+        return Running(consumer, handler, workers)
 
     def drain(
         self,
