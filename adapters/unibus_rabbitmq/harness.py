@@ -30,15 +30,37 @@ _PORT = 5672
 _MANAGEMENT_PORT = 15672
 _RESIDUE_S = 3.0
 _ANSWER_S = 10.0
+_PASSWORD = secrets.token_hex(8)  # nobody's
 # One header, "bad", of type T with seconds that no calendar has; the flags say: headers only.
 _TABLE = b"\x03badT" + b"\xff" * 8
 _MALFORMED = b"\x20\x00" + len(_TABLE).to_bytes(4, "big") + _TABLE
 
 
-class RabbitMQFaults(LadderFaults):
-    """What the ladder can do, and a memory alarm."""
+class GivenFaults(NetworkFaults):
+    """What can be done to every RabbitMQ: cut the way to it, and ask it for what it refuses."""
 
-    kinds = LadderFaults.kinds | {"alarm"}
+    kinds = NetworkFaults.kinds | {"limit", "login", "place"}
+
+    @override
+    def wrong_login(self, url: str) -> str:
+        parts = urlsplit(url)
+        address = parts.netloc.rpartition("@")[2]
+        user = parts.username or "guest"
+        return urlunsplit(parts._replace(netloc=f"{user}:{_PASSWORD}@{address}"))
+
+    @override
+    def wrong_place(self, url: str) -> str:
+        return urlunsplit(urlsplit(url)._replace(path="/nowhere"))
+
+    @override
+    def limit(self, messages: int) -> Mapping[str, object]:
+        return {"x-max-length": messages, "x-overflow": "reject-publish"}
+
+
+class RabbitMQFaults(LadderFaults, GivenFaults):
+    """That, what the ladder can do, and a memory alarm."""
+
+    kinds = LadderFaults.kinds | GivenFaults.kinds | {"alarm"}
 
     @override
     def alarm(self) -> AbstractContextManager[None]:
@@ -112,7 +134,7 @@ class RabbitMQUnderTest(BrokerUnderTest):
         self.timing = TimingProfile(patience_s=5.0, lease_s=2.0, delay_s=1.0, recovery_s=30.0)
         port = parts.port or _PORT
         is_ours = not isinstance(broker, GivenBroker)
-        self.faults = RabbitMQFaults(broker, port) if is_ours else NetworkFaults(port)
+        self.faults = RabbitMQFaults(broker, port) if is_ours else GivenFaults(port)
         self.native = BarePika(url)
         self.management_url = broker.management_url
         self._vhost = vhost
@@ -151,7 +173,9 @@ class RabbitMQHarness(Harness):
                 user = urlsplit(broker.url).username or "guest"
                 management.permit(user, vhost)
             stack.callback(_delete, broker.management_url, vhost)
-            yield RabbitMQUnderTest(broker, vhost)
+            under_test = RabbitMQUnderTest(broker, vhost)
+            under_test.origin = url or broker.url
+            yield under_test
 
 
 def at(url: str) -> Broker:

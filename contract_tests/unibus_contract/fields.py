@@ -50,4 +50,5 @@ class ProducerFields(TypedDict, total=False):
     """Those of ``Bus.producer``."""
 
     acks: Literal["all", "leader", "none"]
+    window: int
     timeout_s: float

@@ -106,6 +106,18 @@ class Faults:
         """Make the broker refuse publishes for lack of resources while the block runs."""
         raise _cannot("alarm")
 
+    def wrong_login(self, url: str) -> str:
+        """Return *url* with a password that the broker refuses (``login``)."""
+        raise _cannot(f"spoil the password of {len(url)} characters of URL")
+
+    def wrong_place(self, url: str) -> str:
+        """Return *url* with a virtual host, account or the like that is not there (``place``)."""
+        raise _cannot(f"spoil the place in {len(url)} characters of URL")
+
+    def limit(self, messages: int) -> Mapping[str, object]:
+        """Return native arguments for a subscription that refuses more (``limit``)."""
+        raise _cannot(f"limit a subscription to {messages} messages")
+
 
 class Cut(ABC):
     """A way to the broker that can be interrupted.
@@ -149,6 +161,7 @@ class BrokerUnderTest:
         label: How it is called in reports, e.g. ``rabbitmq 4.3``.
         url: Where programs connect, without a profile; may hold credentials, never shown.
         shown_url: The same without them.
+        origin: What another process gives to the harness to get at the same broker.
         evidence: What an answer of it proves something about.
         timing: How long things take with it.
         faults: What can be done to it.
@@ -162,6 +175,7 @@ class BrokerUnderTest:
         self.label = label
         self.url = url
         self.shown_url = url if shown_url is None else shown_url
+        self.origin = url
         self.timing = TimingProfile()
         self.faults = Faults()
         self.native: Native | None = None

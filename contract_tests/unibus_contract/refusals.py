@@ -6,7 +6,7 @@ A clause that is not always due says in ``refused`` how to ask for it: a table o
 * ``topic``, ``subscription``, ``queue``: fields of that spec, for ``topology.apply``; a filter is
   ``{exact = "a"}``, ``{pattern = "a.*"}`` or ``{headers = {name = "value"}}``;
 * ``producer``, ``consumer``: arguments for opening one;
-* ``message``: arguments of ``publish``;
+* ``message``: arguments of ``publish``; ``tombstone = true`` is a body of ``None``;
 * ``call``: the name of a call, one of ``clauses.CALLS``.
 """
 
@@ -98,7 +98,8 @@ def _consumer(bench: Bench, watch: Watch, wanted: Mapping[str, Any]) -> None:
 def _message(bench: Bench, watch: Watch, wanted: Mapping[str, Any]) -> None:
     producer = bench.producer(bench.subscription().topic)
     fields = dict(wanted)
-    body = str(fields.pop("body", "refused")).encode()
+    text = str(fields.pop("body", "refused"))
+    body = None if fields.pop("tombstone", False) else text.encode()
     asked = f"publish({_shown(wanted)})"
     _refuse(watch, asked, lambda: producer.raw.publish(body, **fields))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
@@ -149,21 +150,23 @@ class OverWrapped(BrokerUnderTest):
     Args:
         inner: That broker.
         wrap: Puts something round an adapter.
-        bus: What is opened over it: a subclass can misbehave in the core's place.
+        bus: What is opened over it: a subclass can misbehave in the core's place. By default that
+            of *inner*, so that what is put round a saboteur is put round its bus, too.
     """
 
     def __init__(
         self,
         inner: BrokerUnderTest,
         wrap: Callable[[Adapter], Adapter],
-        bus: type[Bus] = Bus,
+        bus: type[Bus] | None = None,
     ) -> None:
         super().__init__(inner.label, inner.url, shown_url=inner.shown_url)
         self.evidence = inner.evidence
         self.timing, self.faults, self.native = inner.timing, inner.faults, inner.native
         self._inner = inner
         self._wrap = wrap
-        self._bus = bus
+        inherited = inner.bus_class if isinstance(inner, OverWrapped) else Bus
+        self.bus_class: type[Bus] = bus or inherited
 
     @override
     def url_of(self, profile: str) -> str:
@@ -182,10 +185,15 @@ class OverWrapped(BrokerUnderTest):
         options: Mapping[str, object] | None = None,
         timeout_s: float = 10.0,
     ) -> Bus:
-        clock = SystemClock()
-        adapter = self.adapter(url, options or {}, clock=clock, timeout_s=timeout_s)
         profile = dict(parse_qsl(urlsplit(url).query)).get("profile")
-        return self._bus.over(adapter, clock=clock, require=require, profile=profile)
+        with ExitStack() as open_:
+            clock = SystemClock()
+            open_.callback(clock.close)
+            adapter = self.adapter(url, options or {}, clock=clock, timeout_s=timeout_s)
+            open_.callback(adapter.close, timeout_s)
+            bus = self.bus_class.over(adapter, clock=clock, require=require, profile=profile)
+            open_.pop_all()  # from now on they are the bus's
+        return bus
 
     @override
     def adapter(

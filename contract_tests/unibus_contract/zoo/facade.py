@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, cast
+
+from typing_extensions import override
+
+from unibus import Bus, Consumer, Producer, Receipt
 
 
 class Facade:
@@ -13,3 +17,31 @@ class Facade:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # what it passes on
         return getattr(self.inner, name)
+
+
+class ProducerFacade(Facade):
+    """A producer, seen through; what it publishes one by one can be spoiled."""
+
+    def publish(self, *arguments: object, **fields: object) -> Receipt:
+        """Publish as the producer does."""
+        return cast("Receipt", self.inner.publish(*arguments, **fields))
+
+
+class BusWithProducers(Bus):
+    """A bus whose producers are seen through ``facade``."""
+
+    facade: ClassVar[type[Facade]]
+
+    @override
+    def producer(self, *arguments: Any, **settings: Any) -> Producer:
+        return cast("Producer", self.facade(super().producer(*arguments, **settings)))
+
+
+class BusWithConsumers(Bus):
+    """A bus whose consumers are seen through ``facade``."""
+
+    facade: ClassVar[type[Facade]]
+
+    @override
+    def consumer(self, *arguments: Any, **settings: Any) -> Consumer:
+        return cast("Consumer", self.facade(super().consumer(*arguments, **settings)))
