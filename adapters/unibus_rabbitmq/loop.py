@@ -111,12 +111,15 @@ class Loop:
         return results[0]
 
     def stop(self, timeout_s: float) -> None:
-        """End the thread; every connection has been closed before."""
+        """End the thread, from another one; every connection has been closed before."""
         if not self.is_alive:
             return
         self.nudge(self._stop)
-        if threading.current_thread() is not self._thread:
-            self._thread.join(timeout_s)
+        self._thread.join(timeout_s)
+        # Not by the thread: it can be through before ``nudge`` has rung, and the number of a closed
+        # descriptor is soon somebody else's.
+        if self._wake_fd >= 0 and not self._thread.is_alive():
+            os.close(self._wake_fd)
 
     # ---- this thread only
 
@@ -172,7 +175,6 @@ class Loop:
         loop.deactivate_poller()
         if self._wake_fd >= 0:
             loop.remove_handler(self._wake_fd)
-            os.close(self._wake_fd)
         loop.close()
 
     def _turn(self) -> None:
