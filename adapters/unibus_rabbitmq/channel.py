@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 
@@ -12,6 +12,7 @@ class Channel(Protocol):
     channel_number: int
     is_open: bool
     is_closed: bool
+    consumer_tags: Sequence[str]
 
     def add_on_close_callback(self, callback: Callable[[Channel, Exception], None]) -> None:
         """Have *callback* called when it is closed, by whomever."""
@@ -52,6 +53,9 @@ class Channel(Protocol):
         callback: Callable[[Any], None] | None = None,
     ) -> str:
         """Consume."""
+
+    def basic_cancel(self, consumer_tag: str, callback: Callable[[object], None]) -> None:
+        """End a consumer; what it holds stays outstanding."""
 
     def basic_get(self, queue: str, callback: Callable[[Channel, Any, Any, bytes], None]) -> None:
         """Get one message; the callback is not called if there is none."""

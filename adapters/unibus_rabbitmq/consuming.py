@@ -15,7 +15,7 @@ from unibus_rabbitmq.channel import Channel, User
 from unibus_rabbitmq.connection import Connection
 from unibus_rabbitmq.loop import Done
 from unibus_rabbitmq.session import Holder, Plan, Session
-from unibus_rabbitmq.settling import OwnSide, PikaSide, Settler
+from unibus_rabbitmq.settling import OwnSide, PikaSide, Settler, spare
 from unibus_rabbitmq.shards import Shards
 
 _RETRY_S: Final = (0.05, 1.0)
@@ -36,9 +36,7 @@ class Consuming(User):
             plan.queues, plan.flow.max_unsettled, is_ordered=plan.is_ordered, is_log=plan.is_log
         )
         self._connection = connection
-        self._holder = holder
-        self._plan = plan
-        self._where = where
+        self._holder, self._plan, self._where = holder, plan, where
         self._channel: Channel | None = None
         self._is_wanted = True
         self._asked_at: float | None = None
@@ -100,9 +98,8 @@ class Consuming(User):
         transport = self._connection.transport
         side = PikaSide(channel) if transport is None else OwnSide(transport, channel)
         plan = self._plan
-        settler = Settler(
-            side, self._holder.settled, is_ordered=plan.is_ordered, is_log=plan.is_log
-        )
+        report = self._holder.settled
+        settler = Settler(side, report, is_ordered=plan.is_ordered, is_log=plan.is_log)
         session = self.session = Session(channel, side, settler)
         came: Callable[..., None] = self._came
         if isinstance(side, OwnSide):
@@ -206,8 +203,7 @@ class Consuming(User):
             self._fail_open(cause)
             return
         self._lose(cause)
-        least, most = _RETRY_S
-        delay_s = min(most, least * 2**self._failures)
+        delay_s = min(_RETRY_S[1], _RETRY_S[0] * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
         self._connection.loop.later(delay_s, self._open_channel)
 
@@ -253,10 +249,15 @@ class Consuming(User):
         self._retire(session, closed)
 
     def _retire(self, session: Session, closed: Callable[[], None] | None) -> None:
-        """Close the channel; what is unsettled goes back in order."""
+        """Close the channel; what is unsettled goes back in order, or uncounted if nobody asks."""
         self._closing, self._closed = session, closed
         self.ask()
+        if self._is_wanted or self._plan.is_ordered or self._plan.is_log:
+            self._close_channel(session)
+        else:
+            spare(session.channel, session.side, lambda: self._close_channel(session))
 
+    def _close_channel(self, session: Session) -> None:
         def done(_frame: object = None) -> None:
             if self._closing is session:
                 session.settler.answered()
@@ -275,9 +276,9 @@ class Consuming(User):
         session.channel.basic_qos(prefetch_count=self.shards.prefetch, callback=tear)
 
     def _retired(self) -> None:
-        self._closing = self._channel = None
+        closed = self._closed
+        self._closing = self._closed = self._channel = None
         self.answered()
-        closed, self._closed = self._closed, None
         if closed is not None:
             closed()
         else:

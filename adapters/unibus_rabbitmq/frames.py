@@ -47,6 +47,11 @@ def give_back(channel: int, tag: int) -> bytes:
     return _TAGGED.pack(METHOD, channel, 13, NACK, tag, 2, END)
 
 
+def give_back_all(channel: int) -> bytes:
+    """Return ``basic.nack`` of everything that is outstanding; puts it back."""
+    return _TAGGED.pack(METHOD, channel, 13, NACK, 0, 3, END)
+
+
 def close(channel: int) -> bytes:
     """Return ``channel.close``, without the ``basic.cancel`` that pika would send first."""
     payload = struct.pack(">IHB", CLOSE, 200, 0) + b"\x00\x00\x00\x00"

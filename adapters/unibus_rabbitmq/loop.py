@@ -172,6 +172,8 @@ class Loop:
             self._awake = True
             self._guard(loop.process_timeouts)
             self._turn()
+        # What was put off to a turn that does not come: a torn socket is closed there.
+        self._guard(loop.process_timeouts)
         loop.deactivate_poller()
         if self._wake_fd >= 0:
             loop.remove_handler(self._wake_fd)

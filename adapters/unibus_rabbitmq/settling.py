@@ -30,6 +30,9 @@ class Side(Protocol):
     def give_back(self, tag: int) -> None:
         """Put back."""
 
+    def give_back_all(self) -> None:
+        """Put back everything that is outstanding."""
+
     def close(self, closed: Callable[[], None]) -> None:
         """Close the channel."""
 
@@ -58,6 +61,10 @@ class OwnSide:
     def give_back(self, tag: int) -> None:
         """Put back; see ``Side``."""
         self._transport.write(frames.give_back(self._number, tag))
+
+    def give_back_all(self) -> None:
+        """Put all back; see ``Side``."""
+        self._transport.write(frames.give_back_all(self._number))
 
     def close(self, closed: Callable[[], None]) -> None:
         """Close the channel without ``basic.cancel``, as pika cannot.
@@ -105,6 +112,10 @@ class PikaSide:
         """Put back; see ``Side``."""
         self._channel.basic_nack(tag, multiple=False, requeue=True)
 
+    def give_back_all(self) -> None:
+        """Put all back; see ``Side``."""
+        self._channel.basic_nack(0, multiple=True, requeue=True)
+
     def close(self, closed: Callable[[], None]) -> None:
         """Close the channel, consumers cancelled first: only where no order is promised."""
         self._channel.add_on_close_callback(lambda _channel, _cause: closed())
@@ -112,6 +123,23 @@ class PikaSide:
 
     def end(self) -> None:
         """Nothing is kept."""
+
+
+def spare(channel: Channel, side: Side, then: Callable[[], None]) -> None:
+    """Put back all that *channel* has outstanding, uncounted and in no order, *then* go on.
+
+    A channel that ends counts as a failed attempt of all that it holds, a nack does not (RabbitMQ
+    4.3). A consumer that were still there would get it all again.
+    """
+
+    def cancelled(_frame: object = None) -> None:
+        side.give_back_all()
+        then()
+
+    if channel.consumer_tags:
+        channel.basic_cancel(channel.consumer_tags[0], cancelled)
+    else:
+        cancelled()
 
 
 class Settler:
@@ -206,17 +234,18 @@ class Settler:
         if not self._is_log:
             self._settled(self._take_asked())
 
-    def stored(self, below: int) -> None:
-        """The position behind all tags below *below* is stored, so they never come again."""
-        done, left = [], []
-        for ticket, first, count in self._take_asked() + self._sent:
-            known = min(count, max(0, below - ticket.first - first))
-            if known:
-                done.append([ticket, first, known])
-            if known < count:
-                left.append([ticket, first + known, count - known])
-        self._sent = left
-        self._settled(done)
+    def stored(self, below: int, *, is_barrier: bool = False) -> None:
+        """The position behind all tags below *below* is stored, so they never come again.
+
+        With *is_barrier* it was stored because somebody asked: what lies above is reported again.
+        """
+        done, self._sent = _divided(self._sent, below)
+        asked_done, self._asked = _divided(self._asked, below)
+        self._settled(asked_done + done)
+        if is_barrier:
+            for ticket, first, count in self._asked:
+                self._report(ticket, first, count, spi.SENT)
+            self._sent = self._take_asked() + self._sent
 
     def _take_asked(self) -> list[list[Any]]:
         asked, self._asked = self._asked, []
@@ -231,3 +260,15 @@ class Settler:
         asked, self._asked, self._sent = self._asked + self._sent, [], []
         for ticket, first, count in asked:
             self._report(ticket, first, count, outcome)
+
+
+def _divided(ranges: list[list[Any]], below: int) -> tuple[list[list[Any]], list[list[Any]]]:
+    """Return what of *ranges* lies below the tag *below*, and what does not."""
+    done, left = [], []
+    for ticket, first, count in ranges:
+        known = min(count, max(0, below - ticket.first - first))
+        if known:
+            done.append([ticket, first, known])
+        if known < count:
+            left.append([ticket, first + known, count - known])
+    return done, left

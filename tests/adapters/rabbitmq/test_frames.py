@@ -103,16 +103,19 @@ def test_settlements_are_read_by_pika() -> None:
         + frames.reject(CHANNEL, 3, requeue=True)
         + frames.reject(CHANNEL, 4, requeue=False)
         + frames.give_back(CHANNEL, 5)
+        + frames.give_back_all(CHANNEL)
         + frames.close(CHANNEL)
         + frames.HEARTBEAT
     )
-    one, two, three, four, five, six, seven = decoded(data)
+    one, two, three, four, five, everything, six, seven = decoded(data)
 
     assert {each.channel_number for each in (one, two, three, four, five, six)} == {CHANNEL}
     assert (one.method.delivery_tag, one.method.multiple) == (2**40, True)
     assert (two.method.delivery_tag, two.method.multiple) == (1, False)
     assert (three.method.delivery_tag, three.method.requeue) == (3, True)
     assert (four.method.delivery_tag, four.method.requeue) == (4, False)
+    assert (everything.method.delivery_tag, everything.method.multiple) == (0, True)
+    assert everything.method.requeue
     assert (five.method.delivery_tag, five.method.multiple, five.method.requeue) == (5, False, True)
     assert isinstance(five.method, spec.Basic.Nack)
     assert isinstance(six.method, spec.Channel.Close)

@@ -27,6 +27,9 @@ class Wire:
     def give_back(self, tag: int) -> None:
         self.frames.append(("give back", tag))
 
+    def give_back_all(self) -> None:
+        self.frames.append(("give back up to", 0))
+
     def close(self, closed: Callable[[], None]) -> None:
         closed()
 
@@ -120,6 +123,28 @@ def test_of_a_log_only_what_lies_below_the_stored_position_is_settled() -> None:
     assert books.of == {1: "settled", 2: "settled", 3: "sent", 5: "sent", 6: "sent"}
     made.stored(below=4)
     assert books.of[3] == "settled"
+
+
+def test_of_a_log_a_barrier_says_again_what_is_only_sent() -> None:
+    reports: list[tuple[int, int, str]] = []
+    made = Settler(
+        Wire(),
+        lambda _, first, count, outcome: reports.append((first, count, outcome.kind.value)),
+        is_ordered=False,
+        is_log=True,
+    )
+    ticket = Ticket(object(), 1)
+    made.settle([spi.Verdict(ticket, 0, 1, ACK), spi.Verdict(ticket, 2, 2, ACK)])
+    made.ask()
+    made.settle([spi.Verdict(ticket, 6, 1, ACK)])
+    reports.clear()
+    made.stored(below=2, is_barrier=True)
+
+    assert reports == [(0, 1, "settled"), (2, 2, "sent")]
+    made.settle([spi.Verdict(ticket, 1, 1, ACK)])
+    reports.clear()
+    made.stored(below=5)
+    assert sorted(reports) == [(1, 1, "settled"), (2, 2, "settled")]
 
 
 def test_after_a_loss_what_was_sent_is_unknown() -> None:
