@@ -69,7 +69,7 @@ class RecordingProducer:
         name, message = self._stamped(fields)
         invoke = self._invoke(name, message)
         try:
-            receipt = self.raw.publish(message.body or b"", **_given(message))
+            receipt = self.raw.publish(message.body, **_given(message))
         except UnibusError as error:
             self._complete(invoke, phase_of_error(error), error)
             raise

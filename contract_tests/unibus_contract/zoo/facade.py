@@ -7,6 +7,7 @@ from typing import Any, ClassVar, cast
 from typing_extensions import override
 
 from unibus import Bus, Consumer, Producer, Receipt
+from unibus.spi import Binding
 
 
 class Facade:
@@ -35,6 +36,24 @@ class BusWithProducers(Bus):
     @override
     def producer(self, *arguments: Any, **settings: Any) -> Producer:
         return cast("Producer", self.facade(super().producer(*arguments, **settings)))
+
+
+class BusWithBindings(Bus):
+    """A bus whose producers believe in what ``rebind`` makes of the broker's promises."""
+
+    def rebind(self, binding: Binding) -> Binding:
+        """Return what a producer is to believe in."""
+        return binding
+
+    @override
+    def producer(self, *arguments: Any, **settings: Any) -> Producer:
+        core: Any = self._core
+        bind = core.bind_target
+        core.bind_target = lambda spec: self.rebind(bind(spec))
+        try:
+            return super().producer(*arguments, **settings)
+        finally:
+            del core.bind_target
 
 
 class BusWithConsumers(Bus):

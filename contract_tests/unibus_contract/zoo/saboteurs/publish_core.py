@@ -12,8 +12,8 @@ from typing_extensions import override
 from unibus import Bus, Producer, Receipt
 from unibus.errors import DeadlineExceededError, OverloadedError, UnsupportedError
 from unibus.outcome import Outcome, OutcomeKind, rejected
-from unibus.spi import BatchLimits, Binding, Spec
-from unibus_contract.zoo.facade import BusWithProducers, Facade, ProducerFacade
+from unibus.spi import BatchLimits, Binding
+from unibus_contract.zoo.facade import BusWithBindings, BusWithProducers, Facade, ProducerFacade
 from unibus_contract.zoo.saboteur import saboteur
 
 
@@ -38,25 +38,14 @@ class MixesUpThreads(BusWithProducers):
 
 
 @saboteur("Batches are as large as they come, whatever the broker takes.", "PUB-06")
-class JoinsWhateverThereIs(Bus):
+class JoinsWhateverThereIs(BusWithBindings):
     """Leaves it to the client library to refuse what is too large."""
 
     @override
-    def producer(self, *arguments: Any, **settings: Any) -> Producer:
-        core = cast("Any", self._core)
-        bind = self._core.bind_target
+    def rebind(self, binding: Binding) -> Binding:
         vast = BatchLimits(max_messages=1 << 20, max_bytes=1 << 40)
-
-        def unlimited(spec: Spec) -> Binding:
-            bound = bind(cast("Any", spec))
-            limit = replace(bound.capabilities.max_batch, value=vast)
-            return replace(bound, capabilities=replace(bound.capabilities, max_batch=limit))
-
-        core.bind_target = unlimited
-        try:
-            return super().producer(*arguments, **settings)
-        finally:
-            del core.bind_target
+        limit = replace(binding.capabilities.max_batch, value=vast)
+        return replace(binding, capabilities=replace(binding.capabilities, max_batch=limit))
 
 
 class _Sure(Facade):
