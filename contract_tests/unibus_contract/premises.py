@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, Unpack
 
 import unibus
-from unibus.binding import reach
+from unibus.binding import reach, resolve
 from unibus.capabilities import Capabilities, Profile
 from unibus.errors import UnibusError
 from unibus.requirements import Requirements
@@ -153,7 +153,16 @@ class Premises:
             if spec not in self.declared:
                 self.declared.append(spec)
             if isinstance(spec, Subscription) and spec.dead_letter is not None:
-                self.sweep(Queue(spec.dead_letter))
+                self.sweep(*self.dead_letters(spec))
+
+    def dead_letters(self, subscription: Subscription) -> Sequence[Queue]:
+        """Return the dead letter queue of *subscription*, if it has one.
+
+        Where the profile under test carries no queues, another one of the broker does.
+        """
+        profiles = tuple(self.main.profiles.values())
+        binding = resolve(subscription, profiles, default_profile=self.profile_name)
+        return [each for each in binding.extra_specs if isinstance(each, Queue)]
 
     def expect(
         self,

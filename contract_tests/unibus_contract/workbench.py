@@ -92,8 +92,8 @@ class Bench(Premises):
 
     def letters(self, subscription: Subscription) -> RecordingConsumer:
         """Open a consumer of the dead letter queue of *subscription*."""
-        assert subscription.dead_letter is not None, "the subscription has no dead letter queue"
-        return self.consumer(Queue(subscription.dead_letter))
+        (queue,) = self.dead_letters(subscription)
+        return self.consumer(queue)
 
     def crew(
         self,
