@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from unibus.errors import ClosedError, MessageRejectedError, UnibusError
@@ -134,6 +134,10 @@ class RecordingConsumer:
             self.settle(held, Kind.ACK, _by_the_consumer)
 
         self.raw.run(handle, workers=workers, stop=stop)
+
+    def __iter__(self) -> Iterator[Held]:
+        """Hand out what iterating over the consumer gives, noted, until it is closed."""
+        return (held for each in self.raw if (held := self._hold(each)) is not None)
 
     def is_quiet(self, for_s: float | None = None) -> bool:
         """Return whether nothing comes for *for_s*, the profile's quiet time by default."""

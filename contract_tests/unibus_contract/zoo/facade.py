@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
 from typing_extensions import override
@@ -18,6 +19,9 @@ class Facade:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # what it passes on
         return getattr(self.inner, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.inner)
 
 
 class ProducerFacade(Facade):
