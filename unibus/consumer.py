@@ -173,6 +173,8 @@ class Consumer:
     def flush(self, timeout_s: float = 30.0) -> None:
         """Hand over what was settled, and wait until the broker has answered all of it.
 
+        A log cannot have what lies behind an unsettled delivery: that stays "sent".
+
         Raises:
             LeaseLostError: Some of what was settled since the last flush came after its lease.
             DeadlineExceededError: There are answers missing after *timeout_s* seconds.

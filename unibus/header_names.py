@@ -7,6 +7,7 @@ What an adapter can carry in a field of the broker's own (id, key, attempt) it c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from unibus.message import NO_HEADERS, Headers, HeaderValue
@@ -46,10 +47,11 @@ def is_reserved(name: str) -> bool:
 
 
 def program_headers(headers: Mapping[str, HeaderValue] | None) -> Mapping[str, HeaderValue]:
-    """Return *headers* without the reserved ones; repeated names stay."""
+    """Return *headers* without the reserved ones, not to be changed; repeated names stay."""
     if not headers:
         return NO_HEADERS
     if not any(map(is_reserved, headers)):
-        return headers
+        # A view: an adapter may hand out the same headers again with the next attempt.
+        return headers if isinstance(headers, Headers) else MappingProxyType(headers)
     pairs = headers.pairs if isinstance(headers, Headers) else headers.items()
     return Headers((name, value) for name, value in pairs if not is_reserved(name))

@@ -194,16 +194,21 @@ class RabbitIncoming(spi.Incoming):
 
 
 class Inbox:
-    """What has come and was not taken; filled by the loop's thread, emptied by any."""
+    """What has come and was not taken; filled by the loop's thread, emptied by any.
 
-    __slots__ = ("_chunks", "_is_hungry", "_is_paused", "_lock", "_max_batch")
+    It keeps the window of unsettled deliveries, which the broker's prefetch does not always: a
+    stream of RabbitMQ 3.10 delivers more at times, and each lane has a prefetch of its own.
+    """
 
-    def __init__(self, max_batch: int, lock: Any) -> None:  # noqa: ANN401  # a threading.Lock
+    __slots__ = ("_chunks", "_flow", "_is_hungry", "_is_paused", "_lock", "_unsettled")
+
+    def __init__(self, flow: spi.Flow, lock: Any) -> None:  # noqa: ANN401  # a threading.Lock
         self._chunks: list[tuple[Ticket, spi.Lease, list[Any]]] = []
         self._is_hungry = True
         self._is_paused = False
         self._lock = lock
-        self._max_batch = max_batch
+        self._flow = flow
+        self._unsettled = 0
 
     def put(self, ticket: Ticket, lease: spi.Lease, rows: list[Any]) -> bool:
         """Add *rows*; return whether somebody waits for them."""
@@ -216,20 +221,28 @@ class Inbox:
     ) -> spi.Incoming | None:
         """Return the next batch; ``None`` if there is none, or none is to be given out."""
         with self._lock:
-            if self._is_paused or not self._chunks:
+            limit = min(self._flow.max_batch, self._flow.max_unsettled - self._unsettled)
+            if self._is_paused or not self._chunks or limit <= 0:
                 self._is_hungry = True
                 return None
             ticket, lease, rows = self._chunks.pop(0)
-            rows = self._merge(ticket, rows)
-            if len(rows) > self._max_batch:
-                rest = Ticket(ticket.session, ticket.first + self._max_batch)
-                self._chunks.insert(0, (rest, lease, rows[self._max_batch :]))
-                del rows[self._max_batch :]
+            rows = self._merge(ticket, rows, limit)
+            if len(rows) > limit:
+                rest = Ticket(ticket.session, ticket.first + limit)
+                self._chunks.insert(0, (rest, lease, rows[limit:]))
+                del rows[limit:]
+            self._unsettled += len(rows)
         return make(rows, ticket, lease)
 
-    def _merge(self, ticket: Ticket, rows: list[Any]) -> list[Any]:
+    def settled(self, count: int) -> bool:
+        """Make room for *count* more; return whether somebody waits for what is there."""
+        with self._lock:
+            self._unsettled -= count
+            return bool(self._chunks) and self._ring()
+
+    def _merge(self, ticket: Ticket, rows: list[Any], limit: int) -> list[Any]:
         """Add the chunks that follow without a gap, as far as a batch goes."""
-        while self._chunks and len(rows) < self._max_batch:
+        while self._chunks and len(rows) < limit:
             after, _, more = self._chunks[0]
             is_next = after.session is ticket.session and after.first == ticket.first + len(rows)
             if not is_next:
@@ -242,6 +255,7 @@ class Inbox:
         """Drop everything: its lease has ended."""
         with self._lock:
             self._chunks.clear()
+            self._unsettled = 0
 
     def hold(self) -> None:
         """Give nothing out."""

@@ -31,7 +31,7 @@ class RabbitReceiver(spi.Receiver):
         self._connection = connection
         self._events = events
         self._plan = plan
-        self._inbox = Inbox(plan.flow.max_batch, threading.Lock())
+        self._inbox = Inbox(plan.flow, threading.Lock())
         self._pending: deque[Sequence[spi.Verdict]] = deque()
         self._is_nudged = False
         self._is_asking = self._asks_again = False
@@ -185,6 +185,9 @@ class RabbitReceiver(spi.Receiver):
 
     def _pass_on(self, session: Session, verdicts: Sequence[spi.Verdict]) -> None:
         session.settler.settle(verdicts)
+        extend = spi.VerdictKind.EXTEND
+        if self._inbox.settled(sum([v.count for v in verdicts if v.kind is not extend])):
+            self._events.ready()
         if session.settler.fold.has_stragglers and self._straggler_timer is None:
             self._straggler_timer = self._connection.loop.later(_TICK_S[0], self._stragglers)
         if session.settler.wants_barrier:

@@ -230,13 +230,26 @@ class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
         session = self._consuming.session
         if session is None:
             return
-        if self._store is None:
-            session.settler.stored(session.settler.fold.low)
+        if self._is_asking:
+            self._asks_again = True
+            return
+        self._is_asking = True
+        session.settler.ask()
+        self._advance(session)
+        below = session.settler.fold.low
+
+        def stored() -> None:
+            session.settler.stored(below, is_barrier=True)
+            self._answered(session)
+
+        if self._store is None or not isinstance(self._next, int):
+            stored()
         else:
-            self._save()
+            self._store.save(self._next, stored)
 
     def _move(self, offset: Offset | None) -> None:
         session = self._consuming.session
+        self._is_asking = self._asks_again = False
         self._next = offset
         if self._store is not None and isinstance(offset, int):
             self._store.save(offset, None)

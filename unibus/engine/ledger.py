@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from unibus.outcome import SENT, Outcome, OutcomeKind
 
 _BARRIER_AFTER = 10_000  # what is only sent is kept until a barrier, which costs a round trip
@@ -18,12 +20,13 @@ class Ledger:
     batch and not on this: to keep them until a commit doubles the cost of a message on Kafka.
     """
 
-    __slots__ = ("_final", "_open", "_sent", "ticket")
+    __slots__ = ("_asked", "_final", "_open", "_sent", "ticket")
 
     def __init__(self, ticket: object) -> None:
         self.ticket = ticket
         self._open: list[Range] = []
         self._sent: list[Range] = []
+        self._asked: list[Range] = []
         self._final: list[tuple[int, int, Outcome]] = []
 
     @property
@@ -35,9 +38,17 @@ class Ledger:
         """Note that a settlement of this range is now with the adapter."""
         _append(self._open, first, stop)
 
-    def sent(self, first: int, stop: int) -> None:
-        """Note that a settlement of this range is on its way to a broker that answers none."""
+    def sent(self, first: int, stop: int) -> bool:
+        """Note that a settlement of this range is on its way to a broker that answers none.
+
+        Return whether that is news: for the second time it says that a barrier has come back and
+        the broker cannot have it yet, since a log has something unsettled before it.
+        """
+        if _is_within(self._sent, first, stop):
+            _append(self._asked, first, stop)
+            return False
         _append(self._sent, first, stop)
+        return True
 
     def answer(self, first: int, stop: int, outcome: Outcome) -> int:
         """Note the final outcome of a range; return for how many it was awaited."""
@@ -67,13 +78,28 @@ class Ledger:
                 count += self.answer(first, stop, outcome)
         return count
 
-    def awaited(self) -> tuple[Range, ...]:
-        """Return the ranges that are with the adapter and not answered."""
+    def ask(self) -> tuple[Range, ...]:
+        """Return the ranges that are with the adapter and not answered, to ask for them anew."""
+        self._asked.clear()
         return tuple(self._open)
 
+    def ask_one(self, index: int) -> None:
+        """Ask for *index* anew."""
+        _cut(self._asked, index, index + 1)
+
     def is_any_awaited(self, ranges: tuple[Range, ...]) -> bool:
-        """Return whether one of *ranges*, as ``awaited`` gave them, is not wholly answered."""
-        return any(first < b and a < stop for first, stop in ranges for a, b in tuple(self._open))
+        """Return whether something of *ranges* is not answered, though it could be."""
+        asked = tuple(self._asked)
+        return any(
+            not _is_within(asked, max(first, a), min(stop, b))
+            for first, stop in ranges
+            for a, b in tuple(self._open)
+            if first < b and a < stop
+        )
+
+    def is_known(self, index: int) -> bool:
+        """Return whether *index* has its answer, or cannot have one yet, since it was asked for."""
+        return self.final(index) is not None or _is_within(tuple(self._asked), index, index + 1)
 
     def final(self, index: int) -> Outcome | None:
         """Return the final outcome of *index*; ``None`` while there is none."""
@@ -117,6 +143,13 @@ def _append(ranges: list[Range], first: int, stop: int) -> None:
         ranges[-1] = (ranges[-1][0], stop)
     else:
         ranges.append((first, stop))
+
+
+def _is_within(ranges: Sequence[Range], first: int, stop: int) -> bool:
+    left = [(first, stop)]
+    for a, b in ranges:
+        _cut(left, a, b)
+    return not left
 
 
 def _cut(ranges: list[Range], first: int, stop: int) -> list[Range]:

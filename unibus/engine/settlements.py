@@ -130,7 +130,7 @@ class Settlements:
         """Hand over everything, and ask for answers; the result says whether they are there."""
         self.hand_over()
         with self._lock:
-            every = [(ledger, ledger.awaited()) for ledger in self._ledgers.values()]
+            every = [(ledger, ledger.ask()) for ledger in self._ledgers.values()]
         awaited = [(ledger, ranges) for ledger, ranges in every if ranges]
         if awaited and self._needs_barrier:
             self.receiver.barrier()
@@ -140,9 +140,11 @@ class Settlements:
         """Hand over one batch, and ask for answers; the result says whether *index* has its own."""
         self.hand_over(taken)
         ledger = taken.ledger
+        with self._lock:
+            ledger.ask_one(index)
         if self._needs_barrier and ledger.final(index) is None and self.ended is None:
             self.receiver.barrier()
-        return lambda: ledger.final(index) is not None or self.ended is not None
+        return lambda: ledger.is_known(index) or self.ended is not None
 
     def end(self, outcome: Outcome) -> None:
         """Hand over for the last time; from now on every settlement comes to *outcome*."""
@@ -237,8 +239,8 @@ class Settlements:
                 return
             taken = self._live.get(key)
             if outcome.kind is OutcomeKind.SENT:
-                ledger.sent(first, stop)
-                is_barrier_due = self._unconfirmed.add(count) and self._needs_barrier
+                is_due = ledger.sent(first, stop) and self._unconfirmed.add(count)
+                is_barrier_due = is_due and self._needs_barrier
             else:
                 answered = ledger.answer(first, stop, outcome)
                 if outcome.kind is not OutcomeKind.SETTLED:

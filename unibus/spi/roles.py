@@ -189,7 +189,11 @@ class Receiver(ABC):
 
     @abstractmethod
     def barrier(self) -> None:
-        """Have what was reported ``sent`` reported as ``settled`` once the broker has it."""
+        """Have what was reported ``sent`` reported as ``settled`` once the broker has it.
+
+        What a log cannot have yet, since something before it is unsettled, is reported ``sent``
+        again: nobody waits for it then, and it is settled later.
+        """
 
     @abstractmethod
     def pause(self, give_back: bool = False) -> None:  # noqa: FBT001, FBT002  # one plain switch

@@ -87,6 +87,7 @@ class FakeReceiver(spi.Receiver, spi.SupportsSeek):
         self.answer: spi.Outcome | None = spi.SETTLED
         self.barriers = 0
         self.answers_barriers = True
+        self.barrier_answer = spi.SETTLED
         self.calls: list[str] = []
         self.sought: list[spi.SeekTarget] = []
         self.on_settle: Callable[[], None] | None = None
@@ -133,9 +134,11 @@ class FakeReceiver(spi.Receiver, spi.SupportsSeek):
     def barrier(self) -> None:
         self.barriers += 1
         if self.answers_barriers:
-            unanswered, self.unanswered = self.unanswered, []
+            unanswered = self.unanswered
+            if self.barrier_answer is spi.SETTLED:
+                self.unanswered = []
             for each in unanswered:
-                self.events.settled(each.ticket, each.first, each.count, spi.SETTLED)
+                self.events.settled(each.ticket, each.first, each.count, self.barrier_answer)
 
     @override
     def pause(self, give_back: bool = False) -> None:

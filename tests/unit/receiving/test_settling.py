@@ -220,6 +220,24 @@ def test_waiting_for_a_settlement_asks_a_silent_broker() -> None:
     consumer.flush(1.0)
 
 
+def test_a_flush_does_not_wait_for_what_a_log_cannot_have_yet() -> None:
+    consumer, receiver = make(capabilities=UNCONFIRMED)
+    receiver.answer = receiver.barrier_answer = spi.SENT
+    receiver.bring(b"a", b"b")
+    first, second = consumer.receive(2)
+    second.ack()
+    consumer.flush(1.0)
+    assert second.wait_settled(1.0) is spi.SENT
+    receiver.answers_barriers = False
+    with pytest.raises(DeadlineExceededError):  # each asks anew
+        consumer.flush(0.01)
+    receiver.answers_barriers, receiver.barrier_answer = True, spi.SETTLED
+    first.ack()
+    consumer.flush(1.0)
+
+    assert [first.outcome, second.outcome] == [spi.SETTLED, spi.SETTLED]
+
+
 def test_what_is_only_sent_is_confirmed_before_it_piles_up() -> None:
     consumer, receiver = make(capabilities=UNCONFIRMED)
     receiver.answer = spi.SENT
