@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Unpack
 
 from typing_extensions import override
 
+from unibus.errors import UnibusError
 from unibus.spi import Adapter, Binding, Events, Incoming, Receiver, Verdict
 from unibus_contract.agents import Agent, Verb
 from unibus_contract.consuming import Held, RecordingConsumer
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from unibus.specs import Subscription
 
 _LOOK_S = 0.02
+_CLOSE_S = 10.0
 
 
 class _Wire:
@@ -130,7 +133,8 @@ class SeverableAgent(Agent):
         if not self._wire.is_cut:
             self._end()
             self._consumer.close()
-        self._bus.close()
+        with suppress(UnibusError):  # what was cut off is never answered
+            self._bus.close(_CLOSE_S if not self._wire.is_cut else _LOOK_S)
 
     def _end(self) -> None:
         self._stop.set()

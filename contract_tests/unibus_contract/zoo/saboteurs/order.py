@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,16 +14,13 @@ from typing_extensions import override
 from unibus import Bus, Consumer, Delivery, Producer
 from unibus.errors import MessageRejectedError
 from unibus.message import Message
-from unibus.outcome import Outcome
 from unibus.specs import OrderingName
 from unibus.spi import (
     Binding,
     Change,
     Incoming,
-    Link,
     Outgoing,
     Receiver,
-    Sender,
     Source,
     Spec,
     Subscription,
@@ -35,6 +31,7 @@ from unibus.spi import (
 from unibus_contract import stamps
 from unibus_contract.wrap import AdapterWrap, ReceiverWrap, SourceWrap
 from unibus_contract.zoo.facade import Facade
+from unibus_contract.zoo.resending import KnowingReceiver, Resender
 from unibus_contract.zoo.saboteur import saboteur
 
 
@@ -120,59 +117,23 @@ def _exchanged(body: bytes | None) -> bytes | None:
 class PutsNackedMessagesLast(AdapterWrap):
     """Publishes it again and takes the first one for done."""
 
-    class _Outbox(Source):
-        def __init__(self) -> None:
-            self.waiting: deque[Outgoing] = deque()
-
-        @override
-        def pull(self) -> Outgoing | None:
-            return self.waiting.popleft() if self.waiting else None
-
-        @override
-        def completed(self, batch: Outgoing, first: int, count: int, outcome: Outcome) -> None:
-            """Nobody waits for it."""
-
-        @override
-        def state(self, state: Link, cause: Exception | None) -> None:
-            """Nobody asks."""
-
-    class _Republishing(ReceiverWrap):
-        def __init__(self, inner: Receiver, sender: Sender, outbox: Any) -> None:  # noqa: ANN401  # the class above
+    class _Republishing(KnowingReceiver):
+        def __init__(self, inner: Receiver, resender: Resender) -> None:
             super().__init__(inner)
-            self._sender = sender
-            self._outbox = outbox
-            self._taken: dict[object, Incoming] = {}
+            self._resender = resender
 
         @override
-        def take(self) -> Incoming | None:
-            taken = super().take()
-            if taken is not None:
-                self._taken[taken.ticket] = taken
-            return taken
-
-        @override
-        def settle(self, verdicts: Sequence[Verdict]) -> None:
-            for each in verdicts:
-                if each.kind is VerdictKind.NACK:
-                    each.kind = VerdictKind.ACK
-                    for index in range(each.first, each.first + each.count):
-                        self._publish(self._taken[each.ticket].message(index))
-            super().settle(verdicts)
-
-        def _publish(self, message: Message) -> None:
-            copy = Outgoing([message.body])
-            copy.keys, copy.ids = [message.key], [message.id]
-            self._outbox.waiting.append(copy)
-            self._sender.offer()
+        def decided(self, verdict: Verdict, message: Message) -> None:
+            if verdict.kind is VerdictKind.NACK:
+                verdict.kind = VerdictKind.ACK
+                self._resender.send(message)
 
     @override
     def receiver(self, receiver: Receiver, binding: Binding) -> Receiver:
         spec = binding.spec
         if not isinstance(spec, Subscription) or spec.topic.ordering == "none":
             return receiver
-        outbox = self._Outbox()
-        sender = self.inner.open_sender(binding, "all", outbox, timeout_s=1.0)
-        return self._Republishing(receiver, sender, outbox)
+        return self._Republishing(receiver, Resender(self.inner, binding))
 
 
 @saboteur("A large batch arrives back to front.", "ORD-06")
@@ -262,7 +223,14 @@ class AcksWhenAHandlerBegins(_Runs):
                 self.inner.run(begin, stop=stop)
 
 
-@saboteur("The first message that a killed consumer held is taken for done.", "ORD-51")
+@saboteur(
+    "The first message that a killed consumer held is taken for done.",
+    "ORD-51",
+    "GRP-05",
+    "GRP-06",
+    "GRP-50",
+    "RED-50",
+)
 class TakesTheFirstOfADeadConsumerForDone(AdapterWrap):
     """As a position does that is stored when a message is handed out."""
 
