@@ -71,9 +71,10 @@ class Closing:
         if len(failures) > 1:
             receipts = tuple(receipt for each in failures for receipt in each.failures)
             failures = [PublishFailedError("; ".join(map(str, failures)), receipts)]
-        first, *rest = [*failures, *others] or [None]
-        if first is None:
+        met = [*failures, *others]
+        if not met:
             return
+        first, *rest = met
         for each in rest:
             first.add_note(f"closing also met {type(each).__name__}: {each}")
         raise first

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from unibus.spi import Binding, Ordering, Outgoing
+from unibus.spi import Binding, Ordering, Outgoing, Topic
 
 
 class Order(Protocol):
@@ -70,7 +70,8 @@ class TopicOrder(Order):
 
 def order_of(binding: Binding) -> Order:
     """Return the order that a sender to *binding* has to keep."""
-    topic = getattr(binding.spec, "topic", binding.spec)
+    spec = binding.spec
+    topic = spec if isinstance(spec, Topic) else spec.topic
     wanted = Ordering[topic.ordering.upper()]
     if wanted is Ordering.NONE or binding.capabilities.ordered_pipeline:
         return AnyOrder()

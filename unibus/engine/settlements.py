@@ -275,7 +275,8 @@ class Settlements:
 
     def _tidy(self, taken: Taken) -> None:
         key = id(taken.ledger.ticket)
-        if taken.is_complete and self._live.pop(key, None) and taken.ledger.is_answered:
+        is_over = taken.is_complete and self._live.pop(key, None) is not None
+        if is_over and taken.ledger.is_answered:
             self._ledgers.pop(key, None)
 
     def _count_lost(self, taken: Taken, index: int) -> None:

@@ -45,7 +45,7 @@ class Watches:
     def __bool__(self) -> bool:
         return bool(self._entries)
 
-    def add(self, check: Check, wake: Wake) -> Callable[[], None]:
+    def add(self, check: Check, wake: Wake) -> Callable[[], object]:
         """Call *wake* once *check* is true, perhaps at once; the result takes the watch back.
 
         *check* is called on any thread, with no lock of the watched object held.
