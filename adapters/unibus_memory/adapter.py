@@ -104,6 +104,7 @@ class MemoryAdapter(Adapter, SupportsBacklog, SupportsDelete, SupportsPurge):
     def open_sender(
         self, binding: Binding, acks: AcksLevel, source: Source, *, timeout_s: float
     ) -> Sender:
+        self._broker.demand(binding.spec)
         reports = binding.profile.capabilities.unroutable.value == "error"
         return MemorySender(self._broker, binding.spec, source, reports_unroutable=reports)
 

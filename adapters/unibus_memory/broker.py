@@ -78,6 +78,18 @@ class MemoryBroker:
             subscription = self._directory.subscriptions.get(spec.name)
             return subscription.spec if subscription else None
 
+    def demand(self, spec: Topic | Subscription) -> None:
+        """Make sure that *spec* exists.
+
+        Raises:
+            NotFoundError: It does not.
+        """
+        with self._lock:
+            if isinstance(spec, Topic):
+                self._directory.topic(spec.name)
+            else:
+                self._directory.subscription(spec.name)
+
     def delete(self, spec: Spec) -> None:
         """Remove a topic with its subscriptions, or a subscription; quiet if there is none."""
         self.offers.catch_up()

@@ -47,9 +47,14 @@ class Intake:
         """Refuse what cannot be.
 
         Raises:
-            ConfigurationError: A setting is not one of those that exist.
+            ConfigurationError: A setting is not one of those that exist, or it is a topic.
             UnsupportedError: The subscription is not delivered in this way.
         """
+        if not isinstance(binding.spec, Subscription):
+            raise ConfigurationError(
+                "a consumer receives from a Subscription or a Queue, not from the topic"
+                f" {binding.spec.name!r}; subscribe to it"
+            )
         if self.delivery not in ("at_least_once", "at_most_once"):
             raise ConfigurationError(
                 f"delivery is {self.delivery!r}; it can be 'at_least_once' or 'at_most_once'"

@@ -163,6 +163,12 @@ class Validation:
     def _check_headers(
         self, headers: Mapping[str, HeaderValue] | None
     ) -> tuple[Mapping[str, HeaderValue] | None, int]:
+        if headers is None:
+            return None, 0
+        if not isinstance(headers, Mapping):
+            raise MessageRejectedError(
+                f"{self._name}: headers are {type(headers).__name__}; they have to be a mapping"
+            )
         if not headers:
             return None, 0
         if not self._capabilities.headers:
