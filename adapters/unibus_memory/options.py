@@ -29,9 +29,14 @@ class MemoryOptions:
         """Read *url*; *options* override its parameters.
 
         Raises:
-            ConfigurationError: A parameter is unknown, or no profile has that name.
+            ConfigurationError: A parameter is unknown, no profile has that name, or there is a
+                login.
         """
         parts = urlsplit(url)
+        if "@" in parts.netloc:  # it would be part of the name, which is shown
+            raise ConfigurationError(
+                f"{parts.scheme}: there is nobody to log in to; leave out what stands before the @"
+            )
         settings: dict[str, object] = {**dict(parse_qsl(parts.query)), **options}
         if unknown := sorted(settings.keys() - _KNOWN):
             raise ConfigurationError(

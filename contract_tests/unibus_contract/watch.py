@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from unibus import Bus
 from unibus.clock import SystemClock
+from unibus.errors import ConfigurationError
 from unibus.spi import (
     AcksLevel,
     Adapter,
@@ -185,7 +186,7 @@ class OverWrapped(BrokerUnderTest):
         options: Mapping[str, object] | None = None,
         timeout_s: float = 10.0,
     ) -> Bus:
-        profile = dict(parse_qsl(urlsplit(url).query)).get("profile")
+        profile = _named_in(url)
         with ExitStack() as open_:
             clock = SystemClock()
             open_.callback(clock.close)
@@ -200,6 +201,13 @@ class OverWrapped(BrokerUnderTest):
         self, url: str, options: Mapping[str, object], *, clock: Clock, timeout_s: float
     ) -> Adapter:
         return self._wrap(self._inner.adapter(url, options, clock=clock, timeout_s=timeout_s))
+
+
+def _named_in(url: str) -> str | None:
+    try:
+        return dict(parse_qsl(urlsplit(url).query)).get("profile")
+    except ValueError:  # as the core says it
+        raise ConfigurationError("the URL is malformed") from None
 
 
 def watched(broker: BrokerUnderTest) -> tuple[BrokerUnderTest, Watch]:
