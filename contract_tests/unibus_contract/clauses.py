@@ -26,9 +26,13 @@ NEEDS = frozenset(
         "place",
         "process",
         "restart",
+        "tear",
     }
 )
-"""What a clause may need of a harness; each is explained in ``unibus_contract.harness``."""
+"""What a clause may need of a harness; each is explained in ``unibus_contract.harness``.
+
+``tear`` is met by ``cut`` or ``lose_leases``; ``unibus_contract.tether`` uses either.
+"""
 
 REFUSALS = frozenset(
     {"call", "consumer", "message", "producer", "queue", "require", "subscription", "topic"}
@@ -118,9 +122,6 @@ def parse(sources: Iterable[tuple[str, str]]) -> Catalogue:
                     f"{family}.toml: {clause_id} is in {found[clause_id].family}.toml already"
                 )
             found[clause_id] = _clause(family, clause_id, table)
-    for each in found.values():
-        if each.instead is not None and each.instead not in found:
-            raise CatalogueError(f"{each.family}.toml: {each.id}: no clause {each.instead}")
     return found
 
 
@@ -170,6 +171,9 @@ def match(
         CatalogueError: A clause has no proof or two, or a proof is of a clause that is not there.
     """
     wanted = set(catalogue if only is None else only)
+    for each in (catalogue[name] for name in wanted if name in catalogue):
+        if each.instead is not None and each.instead not in catalogue:
+            raise CatalogueError(f"{each.family}.toml: {each.id}: no clause {each.instead}")
     found: dict[str, Proof] = {}
     for proof in proofs:
         if only is None and proof.clause not in catalogue:

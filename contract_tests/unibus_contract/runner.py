@@ -27,6 +27,8 @@ from unibus_contract.workbench import Bench
 
 _CLOSE_S = 20.0
 _LEAK_S = 2.0
+_PATIENCES = 3
+"""So often a clause may wait in vain, beyond its budget."""
 _REBORN = frozenset({"kill", "restart"})
 """Needs after which the broker is another process than before, perhaps a child of ours."""
 
@@ -152,12 +154,15 @@ class Runner:
 
     def _abilities(self) -> frozenset[str]:
         native = {"native"} if self._broker.native is not None else frozenset()
-        return self._broker.faults.kinds | native | {"process"}
+        kinds = self._broker.faults.kinds
+        tear = {"tear"} if kinds & {"cut", "lose_leases"} else frozenset()
+        return kinds | native | tear | {"process"}
 
     def _try(self, clause: Clause, blank: Result) -> Result:
         before = footprint()
         bench, work = self._work(clause, is_due=blank.is_due)
-        budget_s = clause.budget_s * self._plan.stretch
+        # A broken promise costs patience: it is to be told from what hangs.
+        budget_s = clause.budget_s * self._plan.stretch + _PATIENCES * bench.timing.patience_s
         try:
             failure = bounded(work, within_s=budget_s, name=clause.id)
         except KeyboardInterrupt:

@@ -81,8 +81,7 @@ def _shared(story: Story) -> Iterator[Finding]:
         for earlier, later in pairwise(holds):
             given = later.delivery
             is_over = earlier.ended is not None and earlier.ended.seq < given.seq
-            has_run_out = lease_s is not None and given.t >= earlier.delivery.t + lease_s
-            if not is_over and not has_run_out:
+            if not is_over and not earlier.may_have_run_out(given.t, lease_s):
                 sentence = f"{message} was delivered while {earlier.delivery.process} held it"
                 yield Finding("exclusivity", sentence, (earlier.delivery, given))
 

@@ -35,7 +35,7 @@ def _unfenced(story: Story) -> Iterator[Finding]:
 def _is_live(hold: Hold, scope: Scope) -> bool:
     if hold.verdict is None or hold.ended is not hold.verdict:
         return False  # closed, crashed or faulted before it was settled
-    return scope.lease_s is None or hold.verdict.t < hold.delivery.t + scope.lease_s
+    return not hold.may_have_run_out(hold.verdict.t, scope.lease_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from unibus_contract.history import SETTLEMENTS, Event, History, Kind, Phase, Scope
 
 _GIVEN_UP = frozenset({Kind.ACK, Kind.REJECT})
+_NOTED_LATE = 0.2  # of a lease: it begins when the broker sends, and is noted when it has come
 
 
 @dataclass(slots=True)
@@ -46,6 +47,10 @@ class Hold:
     verdict: Event | None = None
     result: Event | None = None
     ended: Event | None = None
+
+    def may_have_run_out(self, t: float, lease_s: float | None) -> bool:
+        """Return whether a lease of *lease_s* may be over at second *t*."""
+        return lease_s is not None and t >= self.delivery.t + lease_s * (1 - _NOTED_LATE)
 
     @property
     def is_final(self) -> bool:

@@ -27,7 +27,6 @@ def test_a_clause_is_read_with_its_family_and_defaults() -> None:
         ('refused = {call = "seek"}', "cannot be refused"),
         ('due = "replay"\nrefused = {ask = "seek"}', "refused by ask"),
         ('due = "replay"\nrefused = {call = "sek"}', "refused call 'sek'"),
-        ('due = "replay"\ninstead = "ACK-99"', "no clause ACK-99"),
         ('needs = ["hammer"]', "needs hammer"),
         ("budget_s = 20", "says why"),
     ],
@@ -35,6 +34,13 @@ def test_a_clause_is_read_with_its_family_and_defaults() -> None:
 def test_a_malformed_clause_is_refused_by_name(line: str, complaint: str) -> None:
     with pytest.raises(CatalogueError, match=f"settlement.toml: ACK-01: .*{complaint}"):
         parse([("settlement", GOOD + line)])
+
+
+def test_the_clause_that_holds_instead_has_to_be_there() -> None:
+    catalogue = parse([("a", GOOD + 'due = "replay"\ninstead = "ACK-99"')])
+
+    with pytest.raises(CatalogueError, match="ACK-01: no clause ACK-99"):
+        match(catalogue, [Proof("ACK-01", proof)])
 
 
 def test_an_id_is_used_once() -> None:

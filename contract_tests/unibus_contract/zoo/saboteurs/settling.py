@@ -38,7 +38,7 @@ class Books:
         return index in self._settled.get(ticket, ())
 
 
-@saboteur("What lies alone between two acks is acked along.", "ACK-07")
+@saboteur("What lies alone between two acks is acked along.", "ACK-07", "ACK-54")
 class AcksAlongWhatLiesBetween(AdapterWrap):
     """As a client does that acks up to a tag, over a hole."""
 
