@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
+from math import inf
 
 _WAITING = """
 import gc, os, unibus
@@ -33,6 +34,7 @@ _IMPORT = """
 import time
 begin = time.process_time()
 import unibus
+{use}
 print((time.process_time() - begin) * 1000)
 """
 
@@ -55,7 +57,8 @@ class Figure:
 def figures(*, count: int, rounds: int) -> list[Figure]:
     """Return the memory and import figures, medians of *rounds* processes each."""
     waiting = [_run(_WAITING.format(count=count)) for _ in range(rounds)]
-    imports = [_run(_IMPORT) for _ in range(rounds)]
+    imports = [_run(_IMPORT.format(use="")) for _ in range(rounds)]
+    connects = [_run(_IMPORT.format(use="unibus.connect('memory://')")) for _ in range(rounds)]
     return [
         Figure(
             name=f"memory: a waiting message of 100 bytes, {count:,} of them",
@@ -64,6 +67,12 @@ def figures(*, count: int, rounds: int) -> list[Figure]:
             ceiling=250,
         ),
         Figure(name="import unibus", unit="ms CPU", value=statistics.median(imports), ceiling=60),
+        Figure(
+            name="import unibus and connect to memory://",
+            unit="ms CPU",
+            value=statistics.median(connects),
+            ceiling=inf,
+        ),
     ]
 
 
