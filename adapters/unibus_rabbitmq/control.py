@@ -14,11 +14,12 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import pika.exceptions
 
+from unibus_rabbitmq import errors
 from unibus_rabbitmq.objects import ALTERNATE, Binding, Exchange, Queue
 
 T = TypeVar("T")
 
-_FORBIDDEN, _NOT_FOUND, _LOCKED, _CONFLICT = 403, 404, 405, 406
+_FORBIDDEN, _LOCKED, _CONFLICT = 403, 405, 406
 _ARGUMENT = re.compile(r"inequivalent arg '(?P<argument>[^']+)'")
 _VALUES = re.compile(r"received (?P<asked>.*?) but current is (?P<found>.*)", re.DOTALL)
 _CUT = "..."
@@ -154,7 +155,7 @@ class Control:
         except pika.exceptions.ChannelClosedByBroker as error:
             if error.reply_code == _LOCKED:
                 return True
-            if error.reply_code == _NOT_FOUND:
+            if errors.is_missing(error):
                 return False
             raise
         return True

@@ -12,6 +12,8 @@ from pika.adapters.utils import connection_workflow
 
 from unibus import spi
 
+_NOT_FOUND = 404  # AMQP 0-9-1 section 1.2
+
 _Build = Callable[[str, str], spi.UnibusError]
 """Makes the error from ``host:port`` and what was found."""
 
@@ -50,6 +52,10 @@ _NO_VHOST = _say(
 )
 _MISSING = _say(
     spi.NotFoundError, "RabbitMQ at {where} does not have it: {found}; declare the topology first"
+)
+_ASLEEP = _say(
+    spi.UnavailableError,
+    "RabbitMQ at {where} has it and cannot get at it: {found}; try again when its node is up",
 )
 _CONFLICT = _say(
     spi.TopologyConflictError,
@@ -114,7 +120,9 @@ _BY_REPLY_CODE: dict[int, _Build] = {
     540: _UNSUPPORTED,
     541: _LOST,
 }
+_ASLEEP_TEXT = r"is down or inaccessible"  # also for a moment after its node has started
 _BY_REPLY_TEXT: tuple[tuple[int, str, _Build], ...] = (
+    (404, _ASLEEP_TEXT, _ASLEEP),
     (406, r"inequivalent arg", _CONFLICT),
     (406, r"message size", _TOO_LARGE),
     (406, r"invalid (message|expiration)", _REJECTED),
@@ -176,6 +184,12 @@ def translate(error: Exception, where: str) -> spi.UnibusError:
     translated = _build(told)(where, _found(causes))
     translated.__cause__ = error
     return translated
+
+
+def is_missing(error: Exception) -> bool:
+    """Return whether *error* says that something does not exist."""
+    is_404 = getattr(error, "reply_code", None) == _NOT_FOUND
+    return is_404 and re.search(_ASLEEP_TEXT, str(error)) is None
 
 
 def _build(error: Exception) -> _Build:

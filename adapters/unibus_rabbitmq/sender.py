@@ -21,7 +21,7 @@ from unibus_rabbitmq.publishing import OwnWriter, PikaWriter, Target, Writer
 _PULLS_A_TURN: Final = 64
 _RETRY_S: Final = (0.05, 1.0)
 _OVERDUE_S: Final = 15.0
-_FORBIDDEN, _NOT_FOUND = 403, 404
+_FORBIDDEN = 403
 
 
 class RabbitSender(spi.Sender, User):
@@ -191,8 +191,8 @@ class RabbitSender(spi.Sender, User):
             self._fail_open(cause)
             return
         was_probing = self._writer is None
-        code = getattr(cause, "reply_code", None)
-        is_fatal = code == _FORBIDDEN or (code == _NOT_FOUND and was_probing)
+        is_forbidden = getattr(cause, "reply_code", None) == _FORBIDDEN
+        is_fatal = is_forbidden or (was_probing and errors.is_missing(cause))
         self._down(cause, spi.Link.FATAL if is_fatal else spi.Link.DOWN)
         least, most = _RETRY_S
         delay_s = min(most, least * 2**self._attempts)

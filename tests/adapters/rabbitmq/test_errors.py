@@ -70,6 +70,10 @@ CASES = [
     (ConnectionClosedByBroker(541, "INTERNAL_ERROR"), spi.ConnectionLostError),
     (ChannelClosedByBroker(403, "ACCESS_REFUSED - access"), spi.PermissionDeniedError),
     (ChannelClosedByBroker(404, "NOT_FOUND - no exchange 'x'"), spi.NotFoundError),
+    (
+        ChannelClosedByBroker(404, "home node 'x@y' of durable queue 'q' is down or inaccessible"),
+        spi.UnavailableError,
+    ),
     (ChannelClosedByBroker(405, "RESOURCE_LOCKED - queue"), spi.TopologyConflictError),
     (
         ChannelClosedByBroker(406, "PRECONDITION_FAILED - inequivalent arg 'x-max-age'"),
