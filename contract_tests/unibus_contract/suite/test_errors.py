@@ -156,10 +156,14 @@ def test_what_is_published_during_a_close_has_its_true_outcome(bench: Bench) -> 
     ]
     sent: list[Sent] = []
     odd: list[UnibusError] = []
-    under_way = threading.Event()
+    closing, closed = threading.Event(), threading.Event()
 
     def work(producer: RecordingProducer) -> None:
-        for _ in range(300):
+        sent.extend(producer.publish() for _ in range(_FEW))
+        closing.wait(patience_s)
+        left = _FEW
+        while left:
+            left -= closed.is_set()
             try:
                 sent.append(producer.publish())
             except ClosedError:
@@ -167,18 +171,17 @@ def test_what_is_published_during_a_close_has_its_true_outcome(bench: Bench) -> 
             except UnibusError as error:
                 odd.append(error)
                 break
-            if len(sent) > _FEW:
-                under_way.set()
         producer.confirm(patience_s)
 
     threads = [threading.Thread(target=work, args=(each,)) for each in producers]
     for each in threads:
         each.start()
-    under_way.wait(patience_s)
+    closing.set()
     closed_quietly(bus)
-    undecided = sum(each.receipt.outcome is None for each in sent)
+    closed.set()
     for each in threads:
         each.join()
+    undecided = sum(each.receipt.outcome is None for each in sent)
     reached = bench.drain(bench.consumer(subscription))
 
     require(not odd, f"publish during a close raised {odd[:1]}")

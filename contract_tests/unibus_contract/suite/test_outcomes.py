@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from unibus import Bus
 from unibus.errors import (
     DeadlineExceededError,
     NotFoundError,
@@ -20,10 +17,8 @@ from unibus.outcome import Outcome, OutcomeKind
 from unibus.specs import Exact, Topic
 from unibus_contract.checkers import certainty, duplicate, fidelity, loss, phantom
 from unibus_contract.gate import gated
-from unibus_contract.harness import Cut
 from unibus_contract.history import Kind
 from unibus_contract.judgement import require, require_equal, require_raises
-from unibus_contract.premises import closed_quietly
 from unibus_contract.registry import clause
 from unibus_contract.workbench import Bench
 
@@ -33,16 +28,6 @@ _SHORT_S = 0.3
 
 def _is_unroutable(outcome: Outcome) -> bool:
     return outcome.kind is OutcomeKind.REJECTED and isinstance(outcome.cause, UnroutableError)
-
-
-@contextmanager
-def _through(bench: Bench, cut: Cut) -> Iterator[Bus]:
-    """Provide a bus through *cut*, closed before that is."""
-    bus = bench.bus(url=cut.url)
-    try:
-        yield bus
-    finally:
-        closed_quietly(bus)
 
 
 @clause("PUB-10")
@@ -115,27 +100,6 @@ def test_a_topic_that_was_deleted_accepts_nothing(bench: Bench) -> None:
     assert reached
 
 
-@clause("PUB-20")
-def test_the_weakest_level_waits_for_no_answer(bench: Bench) -> None:
-    subscription = bench.subscription()
-    with bench.faults.cut(bench.url) as cut, _through(bench, cut) as bus:
-        weak = bus.producer(subscription.topic, acks="none")
-        strong = bus.producer(subscription.topic)
-        for each in (weak, strong):
-            each.publish(b"the way is open").wait(bench.timing.patience_s)
-        bench.recorder.fault("swallow answers")
-        cut.swallow_answers()
-        strongly, weakly = strong.publish(b"all"), weak.publish(b"none")
-        weak_end = bench.eventually(lambda: weakly.outcome is not None)
-        is_undecided = strongly.outcome is None
-        cut.heal()
-        left = strongly.wait(bench.timing.recovery_s)
-
-    require(weak_end, "acks='none' waits for an answer")
-    require(is_undecided, f"no answer could come, and the strongest level is {left}")
-    require_equal(OutcomeKind.UNKNOWN, left.kind, "the connection broke before the answer")
-
-
 @clause("PUB-50")
 def test_an_answer_that_does_not_come_leaves_it_unknown(bench: Bench) -> None:
     subscription = bench.subscription()
@@ -175,18 +139,6 @@ def test_what_failed_for_certain_never_comes(bench: Bench) -> None:
     assert reached
 
 
-@clause("PUB-52")
-def test_what_was_accepted_survives_a_restart(bench: Bench) -> None:
-    subscription = bench.subscription()
-    bench.producer(subscription.topic).send(50)
-    bench.recorder.fault("restart")
-    bench.faults.restart()
-    reached = bench.drain(bench.consumer(subscription, bus=bench.bus()))
-
-    bench.judge(subscription, loss, duplicate, fidelity)
-    assert reached
-
-
 @clause("PUB-53")
 def test_the_outcome_is_the_declared_one_whyever_nobody_takes_it(bench: Bench) -> None:
     promises = bench.profile.capabilities
@@ -206,36 +158,6 @@ def test_the_outcome_is_the_declared_one_whyever_nobody_takes_it(bench: Bench) -
     if promises.filter_exact:
         picky = bench.subscription(filter=Exact("wanted"))
         outcome(picky.topic, "its only subscription wants others")
-
-
-@clause("PUB-54")
-def test_what_was_on_its_way_when_the_connection_broke(bench: Bench) -> None:
-    subscription = bench.subscription()
-    consumer = bench.consumer(subscription)
-    with bench.faults.cut(bench.url) as cut, _through(bench, cut) as bus:
-        producer = bench.producer(subscription.topic, bus=bus)
-        producer.send(3)
-        bench.recorder.fault("swallow answers")
-        cut.swallow_answers()
-        there = [producer.publish() for _ in range(5)]
-        held = consumer.take(8)
-        bench.recorder.fault("swallow requests, then break off")
-        cut.swallow_requests()
-        under_way = [producer.publish() for _ in range(5)]
-        cut.break_off()
-        producer.confirm(bench.timing.recovery_s)
-        producer.send(3)
-        producer.close()
-    for each in held:
-        each.ack()
-    reached = bench.drain(consumer)
-
-    for sent in there:
-        kind = sent.receipt.wait(0.0).kind
-        require_equal(OutcomeKind.UNKNOWN, kind, f"the answer for {sent.message} was lost")
-    bench.judge(subscription, loss, duplicate, phantom, certainty)
-    assert reached
-    assert under_way
 
 
 @clause("PUB-55")

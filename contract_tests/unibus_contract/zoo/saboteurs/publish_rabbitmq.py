@@ -14,7 +14,7 @@ from unibus_contract.zoo.saboteurs.publish_waiting import EARLY, Collecting
 
 @saboteur(
     "What is written to RabbitMQ is accepted, whatever it says.",
-    *("PUB-07", "PUB-10", "PUB-12", "PUB-20", "PUB-53", "PUB-54"),
+    *("PUB-07", "PUB-10", "PUB-12", "PUB-20", "PUB-53", "PUB-54", "PUB-57"),
     harness="rabbitmq",
     profile="rabbitmq",
 )
