@@ -13,6 +13,7 @@ none                to the topic's exchange with ``#``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from unibus import spi
@@ -142,7 +143,30 @@ def filter_text(chosen: spi.Filter | None) -> object:
         case spi.Pattern():
             return list(chosen.patterns)
         case spi.HeaderMatch():
-            return {chosen.match: dict(chosen.headers)}
+            return {chosen.match: {name: _plain(value) for name, value in chosen.headers.items()}}
+
+
+def _plain(value: spi.HeaderValue) -> object:
+    # Only where unibus filters at the consumer; RabbitMQ does not compare these.
+    match value:
+        case bytes():
+            return {"bytes": value.hex()}
+        case datetime():
+            return {"time": value.isoformat()}
+        case _:
+            return value
+
+
+def _value(plain: Any) -> spi.HeaderValue:  # noqa: ANN401  # parsed JSON
+    match plain:
+        case {"bytes": str(digits)}:
+            return bytes.fromhex(digits)
+        case {"time": str(moment)}:
+            return datetime.fromisoformat(moment)
+        case str() | int() | float() | None:
+            return plain
+        case _:
+            raise ValueError("not the record of a header's value")
 
 
 def read_filter(text: Any) -> spi.Filter | None:  # noqa: ANN401  # parsed JSON
@@ -159,8 +183,8 @@ def read_filter(text: Any) -> spi.Filter | None:  # noqa: ANN401  # parsed JSON
         case [*patterns] if patterns and all(isinstance(each, str) for each in patterns):
             return spi.Pattern(*patterns)
         case {"all": dict() as headers, **rest} if not rest:
-            return spi.HeaderMatch(headers, "all")
+            return spi.HeaderMatch({name: _value(each) for name, each in headers.items()}, "all")
         case {"any": dict() as headers, **rest} if not rest:
-            return spi.HeaderMatch(headers, "any")
+            return spi.HeaderMatch({name: _value(each) for name, each in headers.items()}, "any")
         case _:
             raise ValueError("not the record of a filter")

@@ -122,12 +122,16 @@ class Premises:
             with_past: Await what was published before, too (``start="earliest"``).
             **fields: Of the subscription.
         """
-        if self.profile.mode == "stream":
-            fields.setdefault("mode", "stream")
-        subscription = Subscription(self.name(), topic=topic, **fields)
+        subscription = self.undeclared(topic, **fields)
         self.declare(topic, subscription)
         self.expect(subscription, wants=wants, with_past=with_past)
         return subscription
+
+    def undeclared(self, topic: Topic, **fields: Unpack[SubscriptionFields]) -> Subscription:
+        """Return a new subscription to *topic*, for ``declare`` and ``expect``."""
+        if self.profile.mode == "stream":
+            fields.setdefault("mode", "stream")
+        return Subscription(self.name(), topic=topic, **fields)
 
     def subscription(
         self, *, ordering: OrderingName = "none", **fields: Unpack[SubscriptionFields]

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 
 from unibus.capabilities import Ordering
-from unibus.specs import Subscription
 from unibus_contract.checkers import duplicate, exclusivity, loss, order, phantom
 from unibus_contract.consuming import Handler, Held, RecordingConsumer
 from unibus_contract.history import Kind
@@ -150,8 +149,7 @@ def test_a_slow_consumer_holds_back_no_more_than_it_may(bench: Bench) -> None:
 @clause("GRP-57")
 def test_a_subscription_declared_by_many_at_once_is_one(bench: Bench) -> None:
     topic = bench.topic()
-    is_stream = bench.profile.mode == "stream"
-    subscription = Subscription(bench.name(), topic=topic, mode="stream" if is_stream else "queue")
+    subscription = bench.undeclared(topic)
     bench.sweep(topic, subscription)
     buses = [bench.bus() for _ in range(4)]
     raised = at_once(*(partial(bus.topology.apply, topic, subscription) for bus in buses))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
@@ -98,6 +100,16 @@ def test_each_filter_has_its_bindings(
 def test_a_value_that_rabbitmq_compares_otherwise_is_no_filter(value: spi.HeaderValue) -> None:
     with pytest.raises(spi.UnsupportedError, match="HeaderMatch on 'a'"):
         bindings.of_filter(EMAIL, spi.HeaderMatch({"a": value}))
+
+
+def test_a_filter_of_unibus_itself_is_written_down_with_its_types() -> None:
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    chosen = spi.HeaderMatch({"b": b"\xff", "f": 1.0, "t": moment, "n": None}, "any")
+    read = bindings.read_filter(json.loads(json.dumps(bindings.filter_text(chosen))))
+
+    assert read == chosen
+    assert isinstance(read, spi.HeaderMatch)
+    assert type(read.headers["f"]) is float
 
 
 def test_a_native_argument_may_not_name_another_type_of_queue() -> None:
