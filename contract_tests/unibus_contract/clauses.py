@@ -17,6 +17,7 @@ NEEDS = frozenset(
     {
         "alarm",
         "cut",
+        "disconnect",
         "kill",
         "limit",
         "login",
@@ -26,6 +27,7 @@ NEEDS = frozenset(
         "place",
         "process",
         "restart",
+        "rights",
         "tear",
     }
 )

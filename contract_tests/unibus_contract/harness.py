@@ -98,6 +98,14 @@ class Faults:
         """Provide a way to *url* that can lose what either side says (``cut``)."""
         raise _cannot(f"cut the way to a broker; {len(url)} characters of URL were given")
 
+    def alert(self, url: str) -> str:
+        """Return *url* so that who connects notices silence within seconds (with ``cut``)."""
+        return url
+
+    def disconnect(self) -> None:
+        """Have the broker itself end every connection of programs (``disconnect``)."""
+        raise _cannot("have the broker end connections")
+
     def lose_leases(self, subscription: Subscription) -> None:
         """End every lease of *subscription* at once, as if its consumers had died."""
         raise _cannot(f"lose the leases of {subscription.name}")
@@ -113,6 +121,13 @@ class Faults:
     def wrong_place(self, url: str) -> str:
         """Return *url* with a virtual host, account or the like that is not there (``place``)."""
         raise _cannot(f"spoil the place in {len(url)} characters of URL")
+
+    def data_rights(self, url: str) -> AbstractContextManager[str]:
+        """Provide *url* for somebody who may publish and receive, and declare nothing (``rights``).
+
+        The rights reach everything that is declared there already or later.
+        """
+        raise _cannot(f"take rights away from {len(url)} characters of URL")
 
     def limit(self, messages: int) -> Mapping[str, object]:
         """Return native arguments for a subscription that refuses more (``limit``)."""
@@ -136,6 +151,13 @@ class Cut(ABC):
     @abstractmethod
     def swallow_requests(self) -> None:
         """From now on, what the broker is told is lost."""
+
+    @abstractmethod
+    def silence(self) -> None:
+        """From now on, lose everything on the connections there are; new ones work.
+
+        As a firewall does that has forgotten them: neither side is told.
+        """
 
     @abstractmethod
     def break_off(self) -> None:

@@ -20,7 +20,7 @@ from unibus_contract.fields import QueueFields, SubscriptionFields
 from unibus_contract.harness import BrokerUnderTest, Faults, Native
 from unibus_contract.history import Event, Scope
 from unibus_contract.recorder import Recorder
-from unibus_contract.timing import TimingProfile
+from unibus_contract.timing import TimingProfile, eventually
 
 if TYPE_CHECKING:
     from unibus import Bus
@@ -167,6 +167,10 @@ class Premises:
         profiles = tuple(self.main.profiles.values())
         binding = resolve(subscription, profiles, default_profile=self.profile_name)
         return [each for each in binding.extra_specs if isinstance(each, Queue)]
+
+    def let_settle(self) -> None:
+        """Wait until what was declared would survive a crash."""
+        eventually(lambda: False, within_s=self.timing.settle_s)
 
     def expect(
         self,

@@ -18,6 +18,7 @@ class TimingProfile:
         lease_s: A lease short enough to wait for, where the broker lets one be chosen.
         delay_s: A delay long enough to be told from none.
         recovery_s: After a fault has ended, everything works again after this long.
+        settle_s: What was declared this long ago survives a crash.
         slack_s: A call returns this long after its deadline at the latest.
     """
 
@@ -26,6 +27,7 @@ class TimingProfile:
     lease_s: float = 0.6
     delay_s: float = 0.4
     recovery_s: float = 10.0
+    settle_s: float = 0.0
     slack_s: float = 0.5
 
     def stretched(self, factor: float) -> TimingProfile:
@@ -36,6 +38,7 @@ class TimingProfile:
             lease_s=self.lease_s * factor,
             delay_s=self.delay_s * factor,
             recovery_s=self.recovery_s * factor,
+            settle_s=self.settle_s * factor,
             slack_s=self.slack_s * factor,
         )
 

@@ -28,6 +28,10 @@ class ProxyCut(Cut):
         self.proxy.swallow_requests()
 
     @override
+    def silence(self) -> None:
+        self.proxy.silence()
+
+    @override
     def break_off(self) -> None:
         self.proxy.break_off()
 

@@ -26,6 +26,7 @@ class _End:
     def __init__(self, sock: socket.socket, *, is_client: bool) -> None:
         self.sock = sock
         self.is_client = is_client
+        self.is_mute = False
         self.pending = bytearray()
         self.other: _End | None = None
 
@@ -75,6 +76,15 @@ class TcpProxy:
     def swallow_requests(self) -> None:
         """From now on, lose what the target is told; it may still speak."""
         self._do(lambda: self._swallow("requests"))
+
+    def silence(self) -> None:
+        """From now on, lose everything on the connections there are; new ones work."""
+
+        def mute() -> None:
+            for end in self._ends:
+                end.is_mute = True
+
+        self._do(mute)
 
     def break_off(self) -> None:
         """Reset every connection and let new ones through untouched."""
@@ -177,7 +187,8 @@ class TcpProxy:
                 if not chunk:
                     self._drop(end, other)
                     return
-                if ("requests" if end.is_client else "answers") not in self._swallowed:
+                whose = "requests" if end.is_client else "answers"
+                if whose not in self._swallowed and not end.is_mute:
                     other.pending += chunk
         except BlockingIOError:
             pass

@@ -118,17 +118,37 @@ class TakesTheLastForDone(AdapterWrap):
         return self._Closing(receiver)
 
 
-@saboteur("Closing a producer drops what waits to be sent.", "LIF-22")
-def drops_what_lingers(broker: BrokerUnderTest) -> BrokerUnderTest:
-    """Over a broker that gathers messages until somebody waits for them, as is its right."""
+@saboteur(
+    "Closing a producer gives up what is not sent yet.",
+    "LIF-22",
+    may_break={"PUB-17": "it closes a producer as well, and does not expect an error"},
+)
+def gives_up_what_lingers(broker: BrokerUnderTest) -> BrokerUnderTest:
+    """Over a broker that lets messages gather for a moment, as is its right."""
 
     class Gathering(SenderWrap):
+        def __init__(self, inner: Sender) -> None:
+            super().__init__(inner)
+            self._timer: threading.Timer | None = None
+
         @override
         def offer(self) -> None:
-            """Until ``push`` says that somebody waits."""
+            if self._timer is None:
+                self._timer = threading.Timer(0.02, self._go)
+                self._timer.start()
 
         @override
         def push(self) -> None:
+            """It never takes longer than that."""
+
+        @override
+        def close(self, timeout_s: float) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+            super().close(timeout_s)
+
+        def _go(self) -> None:
+            self._timer = None
             self.inner.offer()
 
     class Lingering(AdapterWrap):
@@ -136,13 +156,12 @@ def drops_what_lingers(broker: BrokerUnderTest) -> BrokerUnderTest:
         def sender(self, sender: Sender, binding: Binding) -> Sender:
             return Gathering(sender)
 
-    class Dropping(Facade):
+    class Hasty(Facade):
         def close(self, timeout_s: float = 10.0) -> None:
-            del timeout_s
-            self.inner.abandon()
+            self.inner.close(min(timeout_s, 0.001))
 
     class Careless(BusWithProducers):
-        facade = Dropping
+        facade = Hasty
 
     return OverWrapped(broker, Lingering, Careless)
 
