@@ -151,8 +151,9 @@ class Consumer:
         self._inbox.check_usable()
 
         def handle(delivery: Delivery) -> None:
-            with delivery:
-                handler(delivery)
+            if delivery.is_startable():
+                with delivery:
+                    handler(delivery)
 
         crew = Crew(handle, workers, read_ahead(self._binding, workers, self._max_unsettled))
 

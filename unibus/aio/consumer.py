@@ -167,8 +167,9 @@ class Consumer:
         self._inbox.check_usable()
 
         async def handle(delivery: Delivery) -> None:
-            async with delivery:
-                await handler(delivery)
+            if delivery.is_startable():
+                async with delivery:
+                    await handler(delivery)
 
         window = read_ahead(self._binding, workers, self._max_unsettled)
         crew = Crew(handle, workers, window, self._feed.ring)

@@ -182,6 +182,21 @@ class AnyDelivery:
         """Name of the subscription it was received from."""
         return self._taken.desk.rules.subscription
 
+    def is_startable(self) -> bool:
+        """Return whether to begin with it, after it waited for its turn; for those that hand out.
+
+        It is not when its lease has ended meanwhile. When that is about to end, it is released.
+        """
+        taken, index = self._taken, self._index
+        if not taken.stale or taken.desk.rules.settles_first:
+            return True
+        lease = taken.incoming.lease(index)
+        if index in taken.lost or lease.lost is not None:
+            return False
+        if lease.stopping:
+            self.release()
+        return not lease.stopping
+
     def _message(self) -> spi.Message:
         taken = self._taken
         try:

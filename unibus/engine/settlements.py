@@ -239,7 +239,9 @@ class Settlements:
                 return
             taken = self._live.get(key)
             if outcome.kind is OutcomeKind.SENT:
-                is_due = ledger.sent(first, stop) and self._unconfirmed.add(count)
+                is_news = ledger.sent(first, stop)
+                # Who waits may have asked before another thread had handed this over.
+                is_due = is_news and (self._unconfirmed.add(count) or bool(self.watches))
                 is_barrier_due = is_due and self._needs_barrier
             else:
                 answered = ledger.answer(first, stop, outcome)
