@@ -40,7 +40,7 @@ def dead_letter(history: History, scope: Scope) -> Finding | None:
 def _wrong_letters(history: History, scope: Scope, queue: str) -> Iterator[Finding]:
     story = tell(history, scope)
     letters = tell(history, Scope(scope.topic, queue)).by_message
-    may_repeat = bool(history.of(Kind.CRASH, Kind.FAULT))
+    is_calm = not history.of(Kind.CRASH, Kind.FAULT)
     for message, published in story.published.items():
         found = letters.get(message, [])
         if story.is_dead(message):
@@ -48,12 +48,12 @@ def _wrong_letters(history: History, scope: Scope, queue: str) -> Iterator[Findi
             if not found:
                 sentence = f"{message} was given up and is not in {queue}"
                 yield Finding(NAME, sentence, (*published.evidence, *last))
-            if len(found) > 1 and not may_repeat and not _came_back(found):
+            if len(found) > 1 and is_calm and not _came_back(found):
                 sentence = f"{message} is in {queue} {len(found)} times"
                 yield Finding(NAME, sentence, (*last, *(each.delivery for each in found)))
             for letter in found:
                 yield from differences(NAME, published.invoke, letter.delivery)
-                yield from _untold(story, published.invoke, letter.delivery)
+                yield from _untold(story, published.invoke, letter.delivery, is_calm=is_calm)
         elif found:
             sentence = f"{message} is in {queue} and was never given up"
             yield Finding(NAME, sentence, (*published.evidence, found[0].delivery))
@@ -68,7 +68,7 @@ def _came_back(found: list[Hold]) -> bool:
     return all(not each.is_final and each.ended is not None for each in found[:-1])
 
 
-def _untold(story: Story, published: Event, letter: Event) -> Iterator[Finding]:
+def _untold(story: Story, published: Event, letter: Event, *, is_calm: bool) -> Iterator[Finding]:
     holds = story.by_message[published.message]
     rejection = next(
         (e.verdict for e in holds if e.verdict and e.verdict.kind is Kind.REJECT), None
@@ -77,8 +77,10 @@ def _untold(story: Story, published: Event, letter: Event) -> Iterator[Finding]:
         "reason": MAX_ATTEMPTS if rejection is None else REJECTED,
         "topic": story.scope.topic,
         "subscription": story.scope.subscription,
-        "attempts": str(len(story.failures(published.message)) + (rejection is not None)),
     }
+    if is_calm:  # otherwise what a crash or a fault took away may count as well
+        attempts = len(story.failures(published.message)) + (rejection is not None)
+        expected["attempts"] = str(attempts)
     if rejection is not None:
         expected["detail"] = rejection.error
     told = _parse(letter.death)

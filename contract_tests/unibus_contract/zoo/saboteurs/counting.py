@@ -60,7 +60,7 @@ def counts_by_key(broker: BrokerUnderTest) -> BrokerUnderTest:
     return OverWrapped(broker, lambda adapter: adapter, Spoiled)
 
 
-@saboteur("What was lost with its consumer does not count as an attempt.", "RED-51")
+@saboteur("What was lost with its consumer does not count as an attempt.", "RED-51", "DLQ-55")
 def forgives_a_crash(broker: BrokerUnderTest) -> BrokerUnderTest:
     """Count what the program says alone."""
     forgiven: Counter[bytes | None] = Counter()

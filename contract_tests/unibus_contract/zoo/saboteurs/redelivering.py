@@ -38,7 +38,7 @@ def acked(verdict: Verdict) -> Verdict:
     return Verdict(verdict.ticket, verdict.first, verdict.count, VerdictKind.ACK)
 
 
-@saboteur("What was nacked for the third time is gone.", "RED-02")
+@saboteur("What was nacked for the third time is gone.", "RED-02", "DLQ-56")
 def drops_what_failed_three_times(broker: BrokerUnderTest) -> BrokerUnderTest:
     """Have a limit that nobody asked for, as RabbitMQ 4 has at twenty."""
     failures: Counter[bytes] = Counter()
