@@ -126,7 +126,10 @@ def sweep(progress: Progress = to_stderr) -> None:
     for state in load_all():
         if state.is_abandoned:
             progress(f"{state.name}: whoever started it is gone; cleaning up")
-            _destroy(state)
+            try:
+                _destroy(state)
+            except UnavailableError as error:
+                progress(f"{state.name}: left as it is for now: {error}")
 
 
 def _kind(name: str) -> Kind:

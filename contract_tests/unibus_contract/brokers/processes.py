@@ -73,6 +73,7 @@ def spawn(command: Sequence[str], *, env: Mapping[str, str], log: Path) -> Proce
         child = subprocess.Popen(  # noqa: S603  # the ladder's own commands, no shell
             command,
             env=dict(env),
+            cwd="/",  # the caller's folder can be deleted meanwhile
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -6,7 +6,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ class State:
 
     Attributes:
         kind: Such as ``rabbitmq``.
-        name: The name of its folder.
+        folder: Where its files are, this state among them; not written down.
         rung: The rung of the ladder it stands on.
         starter: Who is starting it, or who uses it alone; None once it stands for everybody.
         version: What the broker itself says; empty before it has answered.
@@ -36,7 +36,7 @@ class State:
     """
 
     kind: str
-    name: str
+    folder: Path
     rung: str = ""
     starter: Process | None = None
     version: str = ""
@@ -47,9 +47,9 @@ class State:
     details: Mapping[str, str]
 
     @property
-    def folder(self) -> Path:
-        """Where its files are."""
-        return brokers_folder() / self.name
+    def name(self) -> str:
+        """What it is called, which is the name of its folder."""
+        return self.folder.name
 
     @property
     def is_ready(self) -> bool:
@@ -71,11 +71,13 @@ class State:
 
 def to_text(state: State) -> str:
     """Return *state* as a file's text."""
-    return json.dumps({"format": _FORMAT, **asdict(state)}, indent=2)
+    values = asdict(state)
+    del values["folder"]
+    return json.dumps({"format": _FORMAT, **values}, indent=2)
 
 
-def from_text(text: str) -> State:
-    """Return the state that ``to_text`` wrote.
+def from_text(text: str, folder: Path) -> State:
+    """Return the state that ``to_text`` wrote into a file of *folder*.
 
     Raises:
         ConfigurationError: It is not such a text, or of a version of unibus that writes others.
@@ -88,6 +90,7 @@ def from_text(text: str) -> State:
         processes = values.pop("processes")
         return State(
             **values,
+            folder=folder,
             starter=None if starter is None else Process(**starter),
             processes={purpose: Process(**process) for purpose, process in processes.items()},
         )
@@ -101,16 +104,18 @@ def claim(kind: str, name: str) -> State | None:
     A folder that is complete before it gets its name is what makes it one step: whoever looks
     sees no broker, or one with a starter.
     """
-    state = State(kind=kind, name=name, starter=Process.this(), ports={}, processes={}, details={})
-    state.folder.parent.mkdir(parents=True, exist_ok=True)
-    prepared = replace(state, name=f".new-{secrets.token_hex(4)}")
-    prepared.folder.mkdir(mode=0o700)
-    (prepared.folder / _FILE).write_text(to_text(state), encoding="utf-8")
+    folder = brokers_folder() / name
+    state = State(
+        kind=kind, folder=folder, starter=Process.this(), ports={}, processes={}, details={}
+    )
+    prepared = folder.with_name(f".new-{secrets.token_hex(4)}")
+    prepared.mkdir(mode=0o700, parents=True)
+    (prepared / _FILE).write_text(to_text(state), encoding="utf-8")
     try:
         # POSIX rename(2) replaces an empty folder only.
-        prepared.folder.rename(state.folder)
+        prepared.rename(folder)
     except OSError:
-        shutil.rmtree(prepared.folder)
+        shutil.rmtree(prepared)
         return None
     return state
 
@@ -133,7 +138,7 @@ def load(name: str) -> State | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return from_text(text)
+        return from_text(text, folder)
     except ConfigurationError as error:
         raise ConfigurationError(
             f"{error}; end what runs from {folder}, then delete that folder"

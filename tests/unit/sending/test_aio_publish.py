@@ -127,8 +127,10 @@ def test_closing_the_bus_ends_everything_it_opened() -> None:
         assert adapter.is_closed
 
     asyncio.run(run())
-    threads = [thread.name for thread in threading.enumerate()]
-    assert not [name for name in threads if name.startswith("unibus-aio")]
+    left = [each for each in threading.enumerate() if each.name.startswith("unibus-aio")]
+    for thread in left:
+        thread.join(5.0)  # it has been told to end, and may be on its way
+    assert not [each.name for each in left if each.is_alive()]
 
 
 def test_the_same_program_runs_on_memory() -> None:

@@ -83,6 +83,7 @@ def command_environment(folder: PurePath, ports: Ports) -> dict[str, str]:
         "HOME": str(folder),
         "ERL_EPMD_PORT": str(ports.epmd),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_CRASH_DUMP_BYTES": "0",  # the log says what went wrong; a dump would be left behind
         "RABBITMQ_CONF_ENV_FILE": "/dev/null",
         "RABBITMQ_NODENAME": NODE,
     }

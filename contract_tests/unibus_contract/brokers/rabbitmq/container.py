@@ -83,7 +83,7 @@ class DockerBroker(RecordedBroker):
         try:
             with self._container() as container:
                 return bool(container.attrs["State"]["Running"])
-        except NotFoundError:
+        except (NotFoundError, UnavailableError):  # without its daemon no container runs
             return False
 
     @override
@@ -120,7 +120,7 @@ class DockerBroker(RecordedBroker):
             port=ports["amqp"],
             management_url=f"http://{login}@{host}:{ports['management']}",
         )
-        properties = wait_until_ready(self, endpoint, timeout_s)
+        properties = wait_until_ready(self, endpoint, lambda: self.is_running, timeout_s)
         self._run("rabbitmq-plugins", "-q", "enable", *PLUGINS)
         self._state = replace(
             self._state,

@@ -122,7 +122,7 @@ class NativeBroker(RecordedBroker):
         try:
             self._start_epmd()
             self._spawn(_BROKER, conf.BIN / "rabbitmq-server", server=True)
-            properties = wait_until_ready(self, endpoint, timeout_s)
+            properties = wait_until_ready(self, endpoint, self._is_whole, timeout_s)
         except BaseException:
             self._end(_BROKER)
             self._end(_EPMD)
@@ -221,9 +221,8 @@ class NativeBroker(RecordedBroker):
         process = self._spawn(
             _EPMD, conf.EPMD, "-address", LOOPBACK, "-port", str(port), server=False
         )
+        # Where another program has the port, it ends a moment later: see `_is_whole`.
         wait_until(lambda: not is_free(port) or not process.is_alive, _EPMD_TIMEOUT_S)
-        if not process.is_alive:
-            raise UnavailableError(f"{self.name}: epmd did not start:\n{self.log(10)}")
 
     def _spawn(self, purpose: str, program: PurePath, *arguments: str, server: bool) -> Process:
         environment = conf.server_environment if server else conf.command_environment
@@ -235,6 +234,9 @@ class NativeBroker(RecordedBroker):
         processes = {**self._state.processes, purpose: process}
         self._state = replace(self._state, processes=processes).save()
         return process
+
+    def _is_whole(self) -> bool:
+        return self._is_alive(_BROKER) and self._is_alive(_EPMD)
 
     def _is_alive(self, purpose: str) -> bool:
         process = self._state.processes.get(purpose)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +14,10 @@ from unibus_contract.brokers.rabbitmq.management import Management
 from unibus_contract.brokers.waiting import wait_until
 
 _ANSWER_TIMEOUT_S: Final = 5.0
-_LOG_LINES: Final = 20
+_LOG_LINES: Final = 400
+_SAID_LINES: Final = 12
+_SAID_COLUMNS: Final = 200
+_ERROR: Final = re.compile(r"\S+ \S+ \[error\] \S+ ")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,24 +38,26 @@ class Endpoint:
     cluster_name: str | None = None
 
 
-def wait_until_ready(broker: Broker, endpoint: Endpoint, timeout_s: float) -> Properties:
+def wait_until_ready(
+    broker: Broker, endpoint: Endpoint, is_alive: Callable[[], bool], timeout_s: float
+) -> Properties:
     """Return what *broker* says of itself once it answers AMQP and management requests.
 
     Raises:
-        UnavailableError: It ended, or did not answer within *timeout_s*; the end of its log is
-            said.
+        UnavailableError: It ended, or did not answer within *timeout_s*; what its log says about
+            it is in the message.
     """
     answers: list[Properties] = []
 
     def is_decided() -> bool:
-        if not broker.is_running:
+        if not is_alive():
             return True
         if not answers and (properties := _ask(endpoint)) is not None:
             answers.append(properties)
         return bool(answers) and _management_answers(endpoint.management_url)
 
     decided = wait_until(is_decided, timeout_s)
-    if decided and broker.is_running:
+    if decided and is_alive():
         return answers[0]
     where = f"{endpoint.host}:{endpoint.port}"
     what = (
@@ -58,9 +65,19 @@ def wait_until_ready(broker: Broker, endpoint: Endpoint, timeout_s: float) -> Pr
         if decided
         else f"did not answer at {where} within {timeout_s:g} s"
     )
-    raise UnavailableError(
-        f"{broker.name}: RabbitMQ {what}; its log ends:\n{broker.log(_LOG_LINES)}"
-    )
+    said = failure_in(broker.log(_LOG_LINES))
+    raise UnavailableError(f"{broker.name}: RabbitMQ {what}; its log says:\n{said}")
+
+
+def failure_in(log: str) -> str:
+    """Return the lines of *log* that tell best why a node failed.
+
+    The first errors name the cause; then Erlang's supervisors report at length that they ended.
+    """
+    lines = log.splitlines()
+    errors = [line for line in lines if _ERROR.match(line)]
+    chosen = errors[:_SAID_LINES] or lines[-_SAID_LINES:]
+    return "\n".join(_ERROR.sub("", line)[:_SAID_COLUMNS] for line in chosen)
 
 
 def _ask(endpoint: Endpoint) -> Properties | None:
