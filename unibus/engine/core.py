@@ -81,6 +81,8 @@ class Core(Open):
         Raises:
             UnibusError: See ``unibus.connect``.
         """
+        if timeout_s <= 0:
+            raise ConfigurationError(f"timeout_s is {timeout_s!r}; it has to be greater than 0")
         scheme = scheme_of(url)
         named = _named_profile(url, options or {})
         kind = adapter_class(scheme)
