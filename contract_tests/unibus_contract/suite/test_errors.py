@@ -156,7 +156,7 @@ def test_what_is_published_during_a_close_has_its_true_outcome(bench: Bench) -> 
     ]
     sent: list[Sent] = []
     odd: list[UnibusError] = []
-    closing, closed = threading.Event(), threading.Event()
+    closing, closed = threading.Barrier(len(producers) + 1), threading.Event()
 
     def work(producer: RecordingProducer) -> None:
         sent.extend(producer.publish() for _ in range(_FEW))
@@ -176,7 +176,7 @@ def test_what_is_published_during_a_close_has_its_true_outcome(bench: Bench) -> 
     threads = [threading.Thread(target=work, args=(each,)) for each in producers]
     for each in threads:
         each.start()
-    closing.set()
+    closing.wait(patience_s)
     closed_quietly(bus)
     closed.set()
     for each in threads:
