@@ -118,22 +118,22 @@ class RabbitMQAdapter(spi.Adapter, spi.SupportsBacklog, spi.SupportsDelete, spi.
         with Rpc(self._consuming, timeout_s) as rpc:
             topology.check(rpc, binding, receiving=True)
         plan = self._plan(binding, flow)
-        connection = self._consuming
-        if plan.owns:
-            connection = self._connection()
-            connection.open(_left_s(end))
+        own = [self._connection() for _ in plan.queues] if plan.owns else []
         try:
-            receiver = self._receiver(connection, events, plan, _subscription(binding), end)
+            for each in own:
+                each.open(_left_s(end))
+            connections = own or [self._consuming]
+            receiver = self._receiver(connections, events, plan, _subscription(binding), end)
             receiver.open(_left_s(end))
         except BaseException:
-            if plan.owns:
-                connection.close(_GOODBYE_S)
+            for each in own:
+                each.close(_GOODBYE_S)
             raise
         return receiver
 
     def _receiver(
         self,
-        connection: Connection,
+        connections: Sequence[Connection],
         events: spi.Events,
         plan: Plan,
         spec: spi.Subscription,
@@ -141,10 +141,10 @@ class RabbitMQAdapter(spi.Adapter, spi.SupportsBacklog, spi.SupportsDelete, spi.
     ) -> RabbitReceiver:
         where = self._settings.address
         if not plan.is_log:
-            return RabbitReceiver(connection, events, plan, where=where)
+            return RabbitReceiver(connections, events, plan, where=where)
         store = self._store(spec, plan.queues[0], end) if spec.managed else None
         reading = Reading(spec.name, positions.of_start(spec.start), store)
-        return StreamReceiver(connection, events, plan, reading, where=where)
+        return StreamReceiver(connections[0], events, plan, reading, where=where)
 
     def _store(self, spec: spi.Subscription, stream: str, end: float) -> PositionStore:
         queue = names.position_queue(spec)

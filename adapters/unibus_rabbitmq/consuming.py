@@ -13,10 +13,10 @@ from unibus import spi
 from unibus_rabbitmq import errors
 from unibus_rabbitmq.channel import Channel, User
 from unibus_rabbitmq.connection import Connection
+from unibus_rabbitmq.line import Line
 from unibus_rabbitmq.loop import Done
 from unibus_rabbitmq.session import Holder, Plan, Session
 from unibus_rabbitmq.settling import OwnSide, PikaSide, Settler, spare
-from unibus_rabbitmq.shards import Shards
 
 _RETRY_S: Final = (0.05, 1.0)
 _OVERDUE_S: Final = 15.0
@@ -27,18 +27,19 @@ class Consuming(User):
 
     Attributes:
         session: What is consumed on now, from the moment it is asked for.
-        shards: The queues.
+        line: The consumers before its queue.
     """
 
-    def __init__(self, connection: Connection, holder: Holder, plan: Plan, where: str) -> None:
+    def __init__(
+        self, connection: Connection, holder: Holder, plan: Plan, line: Line, where: str
+    ) -> None:
         self.session: Session | None = None
-        self.shards = Shards(
-            plan.queues, plan.flow.max_unsettled, is_ordered=plan.is_ordered, is_log=plan.is_log
-        )
+        self.line = line
         self._connection = connection
         self._holder, self._plan, self._where = holder, plan, where
         self._channel: Channel | None = None
         self._is_wanted = True
+        self._is_torn = False
         self._asked_at: float | None = None
         self._failures = 0
         self._opened: Done[None] | None = None
@@ -86,30 +87,32 @@ class Consuming(User):
         self._channel.add_on_cancel_callback(self._cancelled)
 
     def _channel_opened(self, channel: Channel) -> None:
-        if channel is not self._channel or not self._is_wanted:
-            channel.close()
-            self._channel = None
+        if channel is self._channel and self._is_wanted:
+            self._holder.prepare(channel, lambda arguments: self._begin(channel, arguments))
             return
-        self._holder.prepare(channel, lambda arguments: self._begin(channel, arguments))
+        channel.close()
+        if channel is self._channel:
+            self._channel = None
 
     def _begin(self, channel: Channel, arguments: dict[str, object]) -> None:
         if channel is not self._channel:
             return
-        transport = self._connection.transport
-        side = PikaSide(channel) if transport is None else OwnSide(transport, channel)
-        plan = self._plan
+        plan, transport = self._plan, self._connection.transport
+        side: OwnSide | PikaSide
+        if transport is None:
+            side = PikaSide(channel, self._tear if plan.tears else None)
+        else:
+            side = OwnSide(transport, channel)
         report = self._holder.settled
         settler = Settler(side, report, is_ordered=plan.is_ordered, is_log=plan.is_log)
-        session = self.session = Session(channel, side, settler)
-        came: Callable[..., None] = self._came
+        session = self.session = Session(channel, side, settler, self._holder)
         if isinstance(side, OwnSide):
             side.begin(session.rows, self._holder.burst)
-            came = _nothing
-        self.shards.consume(channel, came, arguments, lambda: self._delivers(session))
+        self.line.enter(channel, self._came, arguments, lambda: self._delivers(session))
 
-    def _came(self, _channel: Channel, method: Any, properties: Any, body: bytes) -> None:  # noqa: ANN401  # pika ships no types
+    def _came(self, channel: Channel, method: Any, properties: Any, body: bytes) -> None:  # noqa: ANN401  # pika ships no types
         session = self.session
-        if session is None:
+        if session is None or session.channel is not channel:
             return
         if not session.rows:
             self._connection.loop.burst(self._holder.burst)
@@ -148,13 +151,13 @@ class Consuming(User):
 
     def _look_later(self, session: Session) -> None:
         if not self._plan.is_log:
-            self._connection.loop.later(self.shards.look_again_s, lambda: self._look(session))
+            self._connection.loop.later(self.line.look_again_s, lambda: self._look(session))
 
     def _look(self, session: Session) -> None:
         """See now and then whether the queues still know of this consumer."""
         if session is not self.session:
             return
-        if self.shards.is_deaf(is_held=session.is_held):
+        if self.line.is_deaf(is_held=session.is_held):
             self._drop(session, spi.ConnectionLostError("the queue no longer knows its consumer"))
             return
 
@@ -164,23 +167,23 @@ class Consuming(User):
                 self._look_later(session)
 
         self.ask()
-        self.shards.look(session.channel, looked)
+        self.line.look(session.channel, looked)
 
     def _cancelled(self, _frame: object) -> None:
         """The broker ended the consumer: without this it would be connected and deaf."""
-        if self.session is None:
-            return
-        cause = spi.NotFoundError(
-            f"RabbitMQ at {self._where} ended the consumer of {', '.join(self._plan.queues)}: the"
-            " queue was deleted or is moving to another node; declare it again"
-        )
-        self._drop(self.session, cause)
+        if self.session is not None:
+            why = "the queue was deleted or is moving to another node; declare it again"
+            cause = f"RabbitMQ at {self._where} ended the consumer of {self.line.queue}: {why}"
+            self._drop(self.session, spi.NotFoundError(cause))
 
     # ---- losing
 
     @override
     def disconnected(self, cause: Exception) -> None:
-        if self._opened is not None:
+        is_torn, self._is_torn = self._is_torn, False
+        if is_torn:
+            self._channel = None
+        elif self._opened is not None:
             self._fail_open(cause)
         elif self._closing is not None:
             self._closing.settler.lost(spi.unknown(errors.translate(cause, self._where)))
@@ -190,9 +193,8 @@ class Consuming(User):
 
     def _channel_closed(self, channel: Channel, cause: Exception) -> None:
         """By the broker or with the connection; of our own closing ``_retired`` hears."""
-        session = self.session
-        if session is not None and session.channel is channel:
-            session.side.end()
+        if self.session is not None and self.session.channel is channel:
+            self.session.side.end()
         if channel is not self._channel or self._closing is not None:
             return
         if self._connection.is_open:
@@ -236,6 +238,10 @@ class Consuming(User):
     def give_back(self) -> None:
         """Close the channel and stay away until ``resume``."""
         self._is_wanted = False
+        self.go_behind()
+
+    def go_behind(self) -> None:
+        """Close the channel, and enter the line again behind all others."""
         session, self.session = self.session, None
         if session is not None:
             session.settler.ask()
@@ -263,17 +269,11 @@ class Consuming(User):
                 session.settler.answered()
                 self._retired()
 
-        if not (self._plan.tears and isinstance(session.side, PikaSide)):
-            session.side.close(done)
-            return
+        session.side.close(done)
 
-        def tear(_frame: object) -> None:
-            done()
-            self._connection.tear(spi.ClosedError("given back"))
-
-        # pika would cancel first; so the socket goes, once everything has arrived.
-        session.settler.ask()
-        session.channel.basic_qos(prefetch_count=self.shards.prefetch, callback=tear)
+    def _tear(self) -> None:
+        self._is_torn = True
+        self._connection.tear(spi.ClosedError("given back"))
 
     def _retired(self) -> None:
         closed = self._closed

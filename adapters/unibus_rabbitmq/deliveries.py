@@ -200,7 +200,7 @@ class Inbox:
     stream of RabbitMQ 3.10 delivers more at times, and each lane has a prefetch of its own.
     """
 
-    __slots__ = ("_chunks", "_flow", "_is_hungry", "_is_paused", "_lock", "_unsettled")
+    __slots__ = ("_chunks", "_flow", "_is_hungry", "_is_paused", "_lock", "_taken", "_unsettled")
 
     def __init__(self, flow: spi.Flow, lock: Any) -> None:  # noqa: ANN401  # a threading.Lock
         self._chunks: list[tuple[Ticket, spi.Lease, list[Any]]] = []
@@ -209,6 +209,7 @@ class Inbox:
         self._lock = lock
         self._flow = flow
         self._unsettled = 0
+        self._taken: dict[object, int] = {}
 
     def put(self, ticket: Ticket, lease: spi.Lease, rows: list[Any]) -> bool:
         """Add *rows*; return whether somebody waits for them."""
@@ -232,12 +233,14 @@ class Inbox:
                 self._chunks.insert(0, (rest, lease, rows[limit:]))
                 del rows[limit:]
             self._unsettled += len(rows)
+            self._taken[ticket.session] = self._taken.get(ticket.session, 0) + len(rows)
         return make(rows, ticket, lease)
 
-    def settled(self, count: int) -> bool:
+    def settled(self, session: object, count: int) -> bool:
         """Make room for *count* more; return whether somebody waits for what is there."""
         with self._lock:
             self._unsettled -= count
+            self._taken[session] -= count
             return bool(self._chunks) and self._ring()
 
     def _merge(self, ticket: Ticket, rows: list[Any], limit: int) -> list[Any]:
@@ -251,11 +254,17 @@ class Inbox:
             del self._chunks[0]
         return rows
 
-    def clear(self) -> None:
-        """Drop everything: its lease has ended."""
+    def drop(self, session: object) -> None:
+        """Give out nothing more of *session*; what was taken stays unsettled."""
         with self._lock:
-            self._chunks.clear()
-            self._unsettled = 0
+            self._chunks = [each for each in self._chunks if each[0].session is not session]
+
+    def end(self, session: object) -> bool:
+        """Forget *session*, whose lease has ended; return whether somebody waits for the rest."""
+        self.drop(session)
+        with self._lock:
+            self._unsettled -= self._taken.pop(session, 0)
+            return bool(self._chunks) and self._ring()
 
     def hold(self) -> None:
         """Give nothing out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from unibus import spi
@@ -19,15 +19,33 @@ class Session:
         side: How settlements are written.
         settler: Which of them, and when.
         rows: What has come in this turn.
+        holder: Who holds what came on it.
         last: The tag of the last delivery.
         lease: From the moment the broker has said that it delivers; ``None`` before.
+        is_over: Nothing is settled on it any more.
+        is_leaving: It is about to be: nothing that comes on it is handed out.
         lost: What settlements are answered after the end.
     """
 
-    __slots__ = ("channel", "last", "lease", "lost", "rows", "settler", "side")
+    __slots__ = (
+        "channel",
+        "holder",
+        "is_leaving",
+        "is_over",
+        "last",
+        "lease",
+        "lost",
+        "rows",
+        "settler",
+        "side",
+    )
 
-    def __init__(self, channel: Channel, side: OwnSide | PikaSide, settler: Settler) -> None:
+    def __init__(
+        self, channel: Channel, side: OwnSide | PikaSide, settler: Settler, holder: Holder
+    ) -> None:
         self.channel = channel
+        self.holder = holder
+        self.is_over = self.is_leaving = False
         self.side = side
         self.settler = settler
         self.rows: list[Any] = []
@@ -49,6 +67,7 @@ class Session:
 
     def end(self, cause: spi.UnibusError) -> None:
         """The channel is gone, or goes."""
+        self.is_over = True
         lost = spi.LeaseLostError(
             f"the channel it came on has ended: {cause}; the broker delivers it again"
         )
@@ -95,6 +114,9 @@ class Holder(Protocol):
 
     def settled(self, ticket: object, first: int, count: int, outcome: spi.Outcome) -> None:
         """Hear what became of settlements."""
+
+    def settle(self, session: Session, verdicts: Sequence[spi.Verdict]) -> None:
+        """Pass on *verdicts*, all of *session*, which is not over."""
 
     def prepare(self, channel: Channel, begin: Begin) -> None:
         """Do what comes before consuming, then call *begin*."""

@@ -95,10 +95,16 @@ class OwnSide:
 
 
 class PikaSide:
-    """By pika's channel."""
+    """By pika's channel.
 
-    def __init__(self, channel: Channel) -> None:
+    Args:
+        channel: On a connection that is nobody else's, if there is *tear*.
+        tear: Breaks that connection.
+    """
+
+    def __init__(self, channel: Channel, tear: Callable[[], None] | None) -> None:
         self._channel = channel
+        self._tear = tear
 
     def ack(self, tag: int, *, multiple: bool) -> None:
         """Ack; see ``Side``."""
@@ -117,7 +123,19 @@ class PikaSide:
         self._channel.basic_nack(0, multiple=True, requeue=True)
 
     def close(self, closed: Callable[[], None]) -> None:
-        """Close the channel, consumers cancelled first: only where no order is promised."""
+        """Close the channel; where an order is promised, with its connection.
+
+        pika's own close cancels first. So the socket goes, once everything has arrived.
+        """
+        if self._tear is not None:
+            tear = self._tear
+
+            def arrived(_frame: object) -> None:
+                closed()
+                tear()
+
+            self._channel.basic_qos(prefetch_count=1, callback=arrived)
+            return
         self._channel.add_on_close_callback(lambda _channel, _cause: closed())
         self._channel.close()
 

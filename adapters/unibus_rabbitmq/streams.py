@@ -14,6 +14,7 @@ from unibus import spi
 from unibus_rabbitmq.channel import Channel
 from unibus_rabbitmq.connection import Connection
 from unibus_rabbitmq.deliveries import Ticket
+from unibus_rabbitmq.lane import House, Lane
 from unibus_rabbitmq.loop import Done, Timer
 from unibus_rabbitmq.receiver import RabbitReceiver
 from unibus_rabbitmq.session import Begin, Plan, Session
@@ -42,19 +43,13 @@ class Reading(NamedTuple):
     store: PositionStore | None
 
 
-class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
-    """The one reader of a stream subscription, on a connection of its own."""
+class StreamLane(Lane):
+    """Reads the stream on from a position, and stores how far it has come."""
 
     def __init__(
-        self,
-        connection: Connection,
-        events: spi.Events,
-        plan: Plan,
-        reading: Reading,
-        *,
-        where: str,
+        self, connection: Connection, house: House, plan: Plan, reading: Reading, where: str
     ) -> None:
-        super().__init__(connection, events, plan, where=where)
+        super().__init__(connection, house, plan, plan.queues[0], where)
         self._reading = reading
         self._store = reading.store
         self._next: Offset | None = None
@@ -63,47 +58,18 @@ class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
         self._store_timer: Timer | None = None
         self._sought: Done[None] | None = None
 
-    # ---- any thread
-
-    @override
-    def seek(self, target: spi.SeekTarget, *, timeout_s: float) -> None:
-        """Go on reading at *target*; see ``SupportsSeek``.
-
-        Raises:
-            ConfigurationError: It is no position of a stream.
-        """
-        end = time.monotonic() + timeout_s
-        offset: Offset | None = _offset(target)
-        if target == "latest" and self._store is not None:
-            # Where that is has to be known, or a crash would begin where it was before.
-            self._store.begin_at_end(timeout_s)
-            offset = None
-
-        def start(done: Done[None]) -> None:
-            self._flush()
-            self._sought = done
-            self._move(offset)
-
-        self._connection.loop.call(start, max(0.05, end - time.monotonic()), "seeking")
-
-    @override
-    def close(self, timeout_s: float) -> None:
-        end = time.monotonic() + timeout_s
-        loop = self._connection.loop
-        if self._store is not None and loop.is_alive:
-
-            def last(done: Done[None]) -> None:
-                self._flush()
-                self._save()
-                done(None)
-
-            try:
-                loop.call(last, timeout_s, "storing a position")
-            finally:
-                self._store.close(max(0.05, end - time.monotonic()))
-        super().close(max(0.05, end - time.monotonic()))
-
-    # ---- the loop's thread
+    def seek(self, offset: Offset | None, sought: Done[None]) -> None:
+        """Go on at *offset*, ``None``: where the store says; *sought* once the broker delivers."""
+        session = self.session
+        self._sought = sought
+        self._next = offset
+        if self._store is not None and isinstance(offset, int):
+            self._store.save(offset, None)
+        self._forget_barrier()
+        self.consuming.give_back()
+        if session is not None:
+            self.end(session, spi.LeaseLostError("the subscription was moved by seek"))
+        self.consuming.resume()
 
     @override
     def prepare(self, channel: Channel, begin: Begin) -> None:
@@ -118,7 +84,7 @@ class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
             self._go_on(begin)
 
         def refused(cause: Exception) -> None:
-            self._consuming.refuse(channel, cause)
+            self.consuming.refuse(channel, cause)
 
         def locked() -> None:
             if self._next is None:
@@ -137,21 +103,22 @@ class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
     @override
     def began(self, session: Session) -> None:
         super().began(session)
-        sought, self._sought = self._sought, None
-        if sought is not None:
-            sought(None)
+        self._answer_seek(None)
 
     @override
     def ended(self, session: Session | None, cause: spi.UnibusError) -> None:
         if session is not None:
             self._advance(session)
         super().ended(session, cause)
+        self._answer_seek(cause)
+
+    def _answer_seek(self, answer: Exception | None) -> None:
         sought, self._sought = self._sought, None
         if sought is not None:
-            sought(cause)
+            sought(answer)
 
     @override
-    def _accept(self, session: Session, lease: spi.Lease, rows: list[Any]) -> bool:
+    def accept(self, session: Session, lease: spi.Lease, rows: list[Any]) -> bool:
         reader = self._plan.shape.reader
         offsets = [reader.offset(row) or 0 for row in rows]
         if not isinstance(self._next, int):
@@ -160,7 +127,7 @@ class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
         self._offsets.append((rows[0][0], offsets))
         wakes = False
         for part in self._parts(session, rows):
-            wakes |= self._inbox.put(Ticket(session, part[0][0]), lease, part)
+            wakes |= self._house.inbox.put(Ticket(session, part[0][0]), lease, part)
         return wakes
 
     def _parts(self, session: Session, rows: list[Any]) -> Sequence[list[Any]]:
@@ -175,7 +142,8 @@ class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
             else:
                 session.settler.skip(row[0])
                 parts.append([])
-        self._pass_on(session, ())
+        session.settler.settle(())
+        self.after_settling(session)
         return [part for part in parts if part]
 
     def _is_ours(self, row: Any) -> bool:  # noqa: ANN401  # a row of either kind
@@ -186,14 +154,13 @@ class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
         if message.timestamp_s is not None and message.timestamp_s + 1 <= self._not_before_s:
             return False  # the broker begins with a whole chunk
         self._not_before_s = 0.0
-        whose = (message.headers or {}).get(spi.header_names.SUBSCRIPTION)
+        whose = (message.headers or {}).get(_MARK)
         return whose is None or whose == self._reading.subscription
 
     @override
-    def _settle(self) -> None:
-        super()._settle()
-        session = self._consuming.session
-        if session is not None and self._advance(session) and self._store_timer is None:
+    def after_settling(self, session: Session) -> None:
+        super().after_settling(session)
+        if self._advance(session) and self._store_timer is None:
             self._store_timer = self._connection.loop.later(_STORE_S, self._save_later)
 
     def _advance(self, session: Session) -> bool:
@@ -213,10 +180,11 @@ class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
 
     def _save_later(self) -> None:
         self._store_timer = None
-        self._save()
+        self.save()
 
-    def _save(self) -> None:
-        session = self._consuming.session
+    def save(self) -> None:
+        """Store how far it has come."""
+        session = self.session
         if self._store is None or session is None or not isinstance(self._next, int):
             return
         self._advance(session)
@@ -224,39 +192,79 @@ class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
         self._store.save(self._next, lambda: session.settler.stored(below))
 
     @override
-    def _ask_barrier(self) -> None:
+    def ask(self, session: Session) -> None:
         """A stream answers nothing: what counts is that the position is stored."""
-        self._settle()
-        session = self._consuming.session
-        if session is None:
-            return
-        if self._is_asking:
-            self._asks_again = True
-            return
-        self._is_asking = True
         session.settler.ask()
         self._advance(session)
         below = session.settler.fold.low
 
         def stored() -> None:
             session.settler.stored(below, is_barrier=True)
-            self._answered(session)
+            if session is self.session:
+                self.answered()
 
         if self._store is None or not isinstance(self._next, int):
             stored()
         else:
             self._store.save(self._next, stored)
 
-    def _move(self, offset: Offset | None) -> None:
-        session = self._consuming.session
-        self._is_asking = self._asks_again = False
-        self._next = offset
-        if self._store is not None and isinstance(offset, int):
-            self._store.save(offset, None)
-        self._consuming.give_back()
-        if session is not None:
-            self._end(session, spi.LeaseLostError("the subscription was moved by seek"))
-        self._consuming.resume()
+
+class StreamReceiver(RabbitReceiver, spi.SupportsSeek):
+    """The one reader of a stream subscription, on a connection of its own."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        events: spi.Events,
+        plan: Plan,
+        reading: Reading,
+        *,
+        where: str,
+    ) -> None:
+        self._reading = reading
+        super().__init__((connection,), events, plan, where=where)
+
+    @override
+    def _lane(self, connection: Connection, queue: str, where: str) -> StreamLane:
+        self._stream = StreamLane(connection, self, self._plan, self._reading, where)
+        return self._stream
+
+    @override
+    def seek(self, target: spi.SeekTarget, *, timeout_s: float) -> None:
+        """Go on reading at *target*; see ``SupportsSeek``.
+
+        Raises:
+            ConfigurationError: It is no position of a stream.
+        """
+        end = time.monotonic() + timeout_s
+        offset: Offset | None = _offset(target)
+        if target == "latest" and self._reading.store is not None:
+            # Where that is has to be known, or a crash would begin where it was before.
+            self._reading.store.begin_at_end(timeout_s)
+            offset = None
+
+        def start(done: Done[None]) -> None:
+            self._leave_acks()
+            self._stream.seek(offset, done)
+
+        self._loop.call(start, max(0.05, end - time.monotonic()), "seeking")
+
+    @override
+    def close(self, timeout_s: float) -> None:
+        end = time.monotonic() + timeout_s
+        store = self._reading.store
+        if store is not None and self._loop.is_alive:
+
+            def last(done: Done[None]) -> None:
+                self._leave_acks()
+                self._stream.save()
+                done(None)
+
+            try:
+                self._loop.call(last, timeout_s, "storing a position")
+            finally:
+                store.close(max(0.05, end - time.monotonic()))
+        super().close(max(0.05, end - time.monotonic()))
 
 
 def _offset(target: spi.SeekTarget) -> Offset:
