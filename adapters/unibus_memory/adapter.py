@@ -36,8 +36,8 @@ from unibus.spi import (
 from unibus_memory import topology
 from unibus_memory.broker import MemoryBroker
 from unibus_memory.options import MemoryOptions
-from unibus_memory.profiles import PROFILES
-from unibus_memory.receiver import MemoryReceiver
+from unibus_memory.profiles import family
+from unibus_memory.receiver import MemoryLogReceiver, MemoryReceiver
 from unibus_memory.sender import MemorySender
 
 
@@ -66,7 +66,11 @@ _BROKERS = _Brokers()
 
 
 class MemoryAdapter(Adapter, SupportsBacklog, SupportsDelete, SupportsPurge):
-    """Everything happens on the caller's thread and within microseconds; deadlines never pass."""
+    """Everything happens on the caller's thread and within microseconds.
+
+    Only opening a receiver can take longer: it waits for the handlers of others that lose a share
+    of the work to it.
+    """
 
     def __init__(self, broker: MemoryBroker, options: MemoryOptions) -> None:
         self._broker = broker
@@ -83,7 +87,7 @@ class MemoryAdapter(Adapter, SupportsBacklog, SupportsDelete, SupportsPurge):
     @property
     @override
     def profiles(self) -> Sequence[Profile]:
-        return (PROFILES[self._options.profile],)
+        return family(self._options.profile)
 
     @property
     @override
@@ -104,7 +108,7 @@ class MemoryAdapter(Adapter, SupportsBacklog, SupportsDelete, SupportsPurge):
     def open_sender(
         self, binding: Binding, acks: AcksLevel, source: Source, *, timeout_s: float
     ) -> Sender:
-        self._broker.demand(binding.spec)
+        self._broker.check(binding.spec)
         reports = binding.profile.capabilities.unroutable.value == "error"
         return MemorySender(self._broker, binding.spec, source, reports_unroutable=reports)
 
@@ -112,27 +116,35 @@ class MemoryAdapter(Adapter, SupportsBacklog, SupportsDelete, SupportsPurge):
     def open_receiver(
         self, binding: Binding, flow: Flow, events: Events, *, timeout_s: float
     ) -> Receiver:
-        promises = binding.profile.capabilities
-        return MemoryReceiver(self._broker, _subscription(binding), flow, events, promises)
+        spec, promises = binding.spec, binding.profile.capabilities
+        if not isinstance(spec, Subscription):
+            raise AdapterError(f"a receiver needs a subscription, not {spec!r}")
+        goes_back = bool(promises.replay) and self._broker.has_log(spec.name)
+        kind = MemoryLogReceiver if goes_back else MemoryReceiver
+        receiver = kind(self._broker, spec, flow, events, promises)
+        receiver.open(timeout_s)
+        return receiver
 
     @override
     def inspect(self, specs: Sequence[Spec], *, timeout_s: float) -> Sequence[Spec]:
-        found = map(self._broker.find, topology.halves(specs))
+        found = map(self._broker.find, topology.halves(specs, self._options.profile))
         return [spec for spec in found if spec is not None]
 
     @override
     def plan(self, specs: Sequence[Spec], *, timeout_s: float) -> Sequence[Change]:
-        return topology.plan(self._broker, specs)
+        return topology.plan(self._broker, specs, self._options.profile)
 
     @override
     def apply(self, change: Change, *, timeout_s: float) -> None:
-        if change.kind != "create":
+        if change.kind == "refuse":
             raise TopologyConflictError(change.text)
-        self._broker.declare(change.spec)
+        for half in topology.halves((change.spec,), self._options.profile):
+            self._broker.declare(half, topology.profile_of(half, self._options.profile))
 
     @override
     def delete(self, spec: Spec, *, timeout_s: float) -> None:
-        self._broker.delete(spec)
+        for half in reversed(topology.halves((spec,), self._options.profile)):
+            self._broker.delete(half)
 
     @override
     def backlog(self, binding: Binding, *, timeout_s: float) -> int:
@@ -149,9 +161,3 @@ class MemoryAdapter(Adapter, SupportsBacklog, SupportsDelete, SupportsPurge):
     @override
     def close(self, timeout_s: float) -> None:
         """Nothing to give back: handles were closed before, and a named broker lives on."""
-
-
-def _subscription(binding: Binding) -> Subscription:
-    if not isinstance(binding.spec, Subscription):
-        raise AdapterError(f"a receiver needs a subscription, not {binding.spec!r}")
-    return binding.spec

@@ -1,7 +1,7 @@
 """What the memory broker promises, by profile: its own, and no more than its namesakes promise.
 
 As in the adapters of the real brokers, these are the adapter's promises; the core's emulations come
-on top. The logs (``kafka``, ``kafka-share``, ``rabbitmq-stream``) are not written yet.
+on top. A broker is opened with the profiles of one family: what a program finds on the real one.
 """
 
 from __future__ import annotations
@@ -14,21 +14,28 @@ from unibus.spi import (
     Attempts,
     Backlog,
     BatchLimits,
-    Capabilities,
-    Confirm,
     DelayLimits,
+    Exact,
     HeaderLimits,
+    HeaderMatch,
     LeaseLimits,
     Ordering,
+    Pattern,
     Profile,
+    Replay,
     native,
-    none,
 )
+from unibus_memory.machine.nature import Nature
+from unibus_memory.namesakes.base import COMMON, Namesake
+from unibus_memory.namesakes.kafka import KAFKA
+from unibus_memory.namesakes.rabbitmq import RABBITMQ
+from unibus_memory.namesakes.sqs import SQS
 
-_EVERYTHING: Final = Capabilities(
+_PRIORITIES: Final = 10
+_OWN: Final = replace(
+    COMMON,
     ordering=native(Ordering.TOPIC),
     on_nack=native("blocks"),
-    ordered_pipeline=native(value=True),
     settle=native("individual"),
     nack=native(value=True),
     nack_delay_s=native(inf),
@@ -37,85 +44,50 @@ _EVERYTHING: Final = Capabilities(
     ack_confirmed=native(value=True),
     attempts=native(Attempts.EXACT),
     competing=native(None),
-    fan_out=native(value=True),
+    groups=native(value=True),
     filter_exact=native(value=True),
     filter_pattern=native(value=True),
     filter_headers=native(value=True),
-    confirm=native(Confirm.ROUTED),
-    unroutable=native("error"),
     acks=native(frozenset({"all", "leader", "none"})),
-    delay=native(DelayLimits(max_s=inf)),
+    replay=native(Replay.TIME, "by streams"),
+    start=native(frozenset({"declared", "earliest", "latest", "time"})),
+    delay=native(DelayLimits(max_s=inf), "that nobody takes it is not reported"),
+    ttl=native(value=True),
+    priority=native(_PRIORITIES, "not on ordered topics"),
+    dead_letter=native(value=True),
     headers=native(HeaderLimits(repeats=True)),
-    empty_body=native(value=True),
     tombstone=native(value=True),
     max_body_bytes=native(None),
     max_batch=native(BatchLimits()),
     backlog=native(Backlog.EXACT),
-    at_most_once=native(value=True),
-    at_least_once=native(value=True),
-    unmanaged=native(value=True),
-    topology=native(value=True),
+    give_back_keeps_membership=native(value=True),
     max_name_bytes=native(None),
 )
-
-_KIB = 1024
-_MIB = 1 << 20
-_TEXT = frozenset({"str", "bytes", "int", "float", "bool"})
-_SQS_LEASE_MAX_S = 43_200.0  # SQS quotas: visibility timeout
-_SQS_LEASE_S = 30.0  # SQS CreateQueue: default VisibilityTimeout
-_SQS_NAME_BYTES = 80  # SQS quotas: queue name
-_SQS_ATTRIBUTES = 8  # SQS quotas: 10, less the two that unibus needs
-_AMQP_NAME_BYTES = 255  # AMQP 0-9-1 4.2.5.3: short strings
-
-_QUORUM: Final = replace(
-    _EVERYTHING,
-    ordering=native(Ordering.TOPIC),
-    on_nack=native("overtakes"),
-    nack_delay_s=none(0.0, "a nack comes back at once"),
-    lease=native(LeaseLimits(max_s=1800.0, default_s=None)),
-    ack_confirmed=none(value=False, why="AMQP 0-9-1 answers no settlement"),
-    acks=native(frozenset({"all", "none"})),
-    headers=native(HeaderLimits(max_count=1000, max_bytes=106 * _KIB, max_name_bytes=255)),
-    tombstone=none(value=False, why="AMQP 0-9-1 has no body that is not there"),
-    max_body_bytes=native(16 * _MIB),
-    max_name_bytes=native(_AMQP_NAME_BYTES),
-)
-_CLASSIC: Final = replace(
-    _QUORUM,
-    attempts=none(Attempts.NONE, "a flag says that it was delivered before"),
-    acks=native(frozenset({"leader", "none"})),
-)
-_SQS: Final = replace(
-    _EVERYTHING,
-    ordering=none(Ordering.NONE, "standard queues have none"),
-    on_nack=native("overtakes"),
-    nack_delay_s=native(_SQS_LEASE_MAX_S),
-    release=native("counted"),
-    lease=native(LeaseLimits(max_s=_SQS_LEASE_MAX_S, default_s=_SQS_LEASE_S, extendable=True)),
-    filter_pattern=none(value=False, why="a wildcard of SNS crosses dots"),
-    confirm=native(Confirm.DURABLE),
-    unroutable=none("dropped", "SNS takes what no subscription matches"),
-    acks=native(frozenset({"all"})),
-    delay=native(DelayLimits(max_s=900.0, resolution_s=1.0)),
-    headers=native(HeaderLimits(max_count=_SQS_ATTRIBUTES, max_name_bytes=256, types=_TEXT)),
-    tombstone=none(value=False, why="SQS has no body that is not there"),
-    max_body_bytes=native(_MIB),
-    max_batch=native(BatchLimits(max_messages=10, max_bytes=_MIB)),
-    backlog=native(Backlog.APPROXIMATE),
-    max_name_bytes=native(_SQS_NAME_BYTES),
-)
-_SQS_FIFO: Final = replace(
-    _SQS,
-    ordering=native(Ordering.KEY),
-    on_nack=native("blocks"),
-    delay=none(DelayLimits(), "FIFO queues delay only as a whole"),
+_MEMORY: Final = Namesake(
+    Profile(name="memory", capabilities=_OWN, mode="any"),
+    Nature(
+        log="topics",
+        filters=(Exact, Pattern, HeaderMatch),
+        levels=_PRIORITIES,
+        expires=True,
+        buries=True,
+        alters=frozenset({"filter", "lease_s", "retention_s"}),
+        refuses=frozenset({"ordering", "mode", "topic", "max_attempts", "dead_letter"}),
+    ),
 )
 
-_ALL: Final = (
-    Profile(name="memory", capabilities=_EVERYTHING),
-    Profile(name="rabbitmq", capabilities=_QUORUM),
-    Profile(name="rabbitmq-classic", capabilities=_CLASSIC),
-    Profile(name="sqs", capabilities=_SQS),
-    Profile(name="sqs-fifo", capabilities=_SQS_FIFO),
-)
-PROFILES: Final = {profile.name: profile for profile in _ALL}
+_FAMILIES: Final = ((_MEMORY,), RABBITMQ, KAFKA, SQS)
+_ALL: Final = tuple(each for family in _FAMILIES for each in family)
+
+PROFILES: Final = {each.profile.name: each.profile for each in _ALL}
+"""Every profile by name."""
+
+NATURES: Final = {each.profile.name: each.nature for each in _ALL}
+"""How each behaves."""
+
+
+def family(name: str) -> tuple[Profile, ...]:
+    """Return the profile *name* and those that the broker of that name has beside it."""
+    members = next(each for each in _FAMILIES if name in {one.profile.name for one in each})
+    others = (each.profile for each in members if each.profile.name != name)
+    return (PROFILES[name], *others)

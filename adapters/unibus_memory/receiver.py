@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from functools import partial
+from datetime import datetime
+from typing import Final
 
 from typing_extensions import override
 
 from unibus.spi import (
+    SENT,
     SETTLED,
     Capabilities,
+    ConfigurationError,
     Events,
     Flow,
     Incoming,
@@ -19,19 +22,29 @@ from unibus.spi import (
     Link,
     Outcome,
     Receiver,
+    SeekTarget,
     Subscription,
+    Support,
+    SupportsSeek,
+    UnibusError,
     Verdict,
     VerdictKind,
     lease_lost,
+    unknown,
 )
 from unibus_memory.broker import MemoryBroker
-from unibus_memory.machine.shared import Held
-from unibus_memory.machine.topics import SubscriptionState
-from unibus_memory.wire import MemoryIncoming
+from unibus_memory.machine.books import Log
+from unibus_memory.machine.held import Held, Loss
+from unibus_memory.machine.store import Settled
+from unibus_memory.wire import MemoryIncoming, place_of
+
+_PATIENCE_S: Final = 0.25  # for handlers that are about to end: then nobody hears of it
 
 
 class MemoryReceiver(Receiver):
-    """One consumer of a shared subscription."""
+    """One consumer of a subscription."""
+
+    _is_log = False
 
     def __init__(
         self,
@@ -41,21 +54,35 @@ class MemoryReceiver(Receiver):
         events: Events,
         promises: Capabilities,
     ) -> None:
-        self._broker = broker
-        self._spec = spec
+        self._consumers = broker.consumers
+        self._offers = broker.offers
+        self._name = spec.name
         self._flow = flow
         self._events = events
-        self._counts_releases = promises.release.value == "counted"
+        self._counts_releases = promises.release.value == "counted" and bool(promises.release)
         self._counts = bool(promises.attempts)
+        self._confirms = promises.ack_confirmed.support is Support.NATIVE
+        self._commits = bool(promises.ack_confirmed)
         default_s = promises.lease.value.default_s
         self._lease_s = spec.lease_s if spec.lease_s is not None else default_s
         self._lock = threading.Lock()
         self._held: dict[Held, int] = {}
         self._unsettled = 0
+        self._unconfirmed: list[Settled] = []
         self._is_dry = False
         self._is_paused = False
+        self._is_resting = False
         self._is_closed = False
-        broker.join(spec.name, self)
+
+    def open(self, timeout_s: float) -> None:
+        """Take part; waits for the handlers of those that lose a share of the work by it.
+
+        Raises:
+            NotFoundError: The subscription does not exist.
+            UnsupportedError: There is no place for another one.
+        """
+        self._offers.catch_up()
+        self._consumers.join(self._name, self, min(_PATIENCE_S, timeout_s / 2))
 
     @override
     def take(self) -> Incoming | None:
@@ -65,7 +92,10 @@ class MemoryReceiver(Receiver):
         limit = min(self._flow.max_batch, self._flow.max_unsettled - self._unsettled)
         # Dry before the look: what is published after it then wakes this consumer.
         self._is_dry = True
-        held = self._broker.take(self._spec.name, limit, self._lease_s) if limit > 0 else None
+        if limit <= 0:
+            return None
+        self._offers.catch_up()
+        held = self._consumers.take(self._name, self, limit, self._lease_s)
         if held is None:
             return None
         self._is_dry = False
@@ -76,12 +106,9 @@ class MemoryReceiver(Receiver):
                 self._held[held] = len(held)
                 self._unsettled += len(held)
         if is_late:
-            held.lease.lost = LeaseLostError("the consumer was closed")
-            self._broker.change(self._spec.name, partial(self._return, held))
+            self._consumers.leave(self._name, self, (held,), counted=self._counts_releases)
             return None
-        if (deadline := held.lease.deadline) is not None:
-            self._watch(held, deadline)
-        return MemoryIncoming(held, counts=self._counts)
+        return MemoryIncoming(held, counts=self._counts, is_log=self._is_log)
 
     @override
     def settle(self, verdicts: Sequence[Verdict]) -> None:
@@ -90,30 +117,45 @@ class MemoryReceiver(Receiver):
             if not isinstance(held, Held):
                 raise TypeError(f"a ticket of another receiver: {held!r}")
             self._settle(held, verdict)
+        self.wake()
 
     @override
     def barrier(self) -> None:
-        """Every settlement has taken effect already."""
+        self._confirm(SETTLED)
+        for each in self._consumers.uncovered(self._name, self):
+            self._report(*each, SENT)
 
     @override
     def pause(self, give_back: bool = False) -> None:
         self._is_paused = True
         if give_back:
+            self._is_resting = True
             cause = LeaseLostError("the consumer was paused and gave back what it held")
-            if leases := self._give_back(cause):
-                self._events.lost(leases, cause)
+            counted = self._counts_releases
+            held = tuple(self._held)
+            self.lose(self._consumers.give_back(self._name, self, held, cause, counted=counted))
 
     @override
     def resume(self) -> None:
         self._is_paused = False
+        if self._is_resting:
+            self._is_resting = False
+            self._consumers.join(self._name, self, 0.0)
         self.wake()
+
+    @override
+    def is_idle(self) -> bool:
+        return self._consumers.is_idle(self._name, self)
 
     @override
     def close(self, timeout_s: float) -> None:
         with self._lock:
             self._is_closed = True
-        self._broker.leave(self._spec.name, self)
-        self._give_back(LeaseLostError("the consumer was closed"))
+            held, self._held, self._unsettled = tuple(self._held), {}, 0
+        self._confirm(SETTLED)
+        self._consumers.leave(self._name, self, held, counted=self._counts_releases)
+
+    # What the broker tells.
 
     @property
     def is_waiting(self) -> bool:
@@ -126,78 +168,116 @@ class MemoryReceiver(Receiver):
             self._is_dry = False
             self._events.ready()
 
-    def lose(self, leases: Sequence[Lease], cause: Exception) -> None:
-        """Drop what was held here under these leases, and tell the core."""
-        ended = frozenset(map(id, leases))
-        with self._lock:
-            lost = {held: count for held, count in self._held.items() if id(held.lease) in ended}
-        for held, count in lost.items():
-            self._forget(held, count)
-        if lost:
-            self._events.lost([held.lease for held in lost], cause)
+    def revoking(self, leases: Sequence[Lease], budget_s: float) -> None:
+        """Let the core finish what it works on under *leases*."""
+        self._events.revoking(leases, budget_s)
+
+    def lose(self, losses: Sequence[Loss]) -> None:
+        """Drop what was held here, and tell the core."""
+        leases: dict[Lease, None] = {}
+        for held, lease, taken, unconfirmed in losses:
+            with self._lock:
+                is_ours = held in self._held
+            if not is_ours and not unconfirmed:
+                continue
+            self._forget(held, taken)
+            leases[lease] = None
+            for first, length in unconfirmed:
+                self._report(held, first, length, _too_late(lease))
+        cause = next((lease.lost for lease in leases), None)
+        if cause is not None:
+            self._events.lost(tuple(leases), cause)
             self.wake()
 
     def link(self, state: Link, cause: Exception | None) -> None:
         """Pass on that the broker went down or came up."""
+        if state is Link.DOWN and isinstance(cause, UnibusError):
+            self._confirm(unknown(cause))
         self._events.state(state, cause)
 
+    # Settling.
+
     def _settle(self, held: Held, verdict: Verdict) -> None:
-        kind = verdict.kind
-        if (cause := held.lease.lost) is not None:
-            self._report(held, verdict, lease_lost(LeaseLostError(str(cause))))
+        first, count = verdict.first, verdict.count
+        counted = self._counts_releases
+        settled = self._consumers.settle(self._name, held, verdict, counted=counted)
+        if settled is None:
+            self._report(held, first, count, _too_late(held.lease(first)))
             return
-        if kind is VerdictKind.EXTEND:
-            held.lease.deadline = self._broker.clock.now() + verdict.delay_s
-            self._watch(held, held.lease.deadline)
+        if verdict.kind is VerdictKind.EXTEND:
             return
-        took_effect = self._broker.change(
-            self._spec.name, lambda state, now: self._apply(state, now, held, verdict)
-        )
-        if not took_effect:
-            cause = held.lease.lost or LeaseLostError("the subscription was deleted")
-            self._report(held, verdict, lease_lost(LeaseLostError(str(cause))))
+        self._forget(held, count)
+        if self._confirms:
+            for each in settled:
+                self._report(*each, SETTLED)
             return
-        self._forget(held, verdict.count)
-        self._report(held, verdict, SETTLED)
-        self.wake()
+        # In this order: a barrier on another thread must not pass between the two.
+        with self._lock:
+            self._unconfirmed += settled
+        self._report(held, first, count, SENT)
+        if self._commits:
+            self._confirm(SETTLED)
 
-    def _apply(self, state: SubscriptionState, now: float, held: Held, verdict: Verdict) -> bool:
-        # Looked at again under the broker's lock: the lease may just have run out.
-        if held.lease.lost is not None:
-            return False
-        first, count, delay_s = verdict.first, verdict.count, verdict.delay_s
-        if verdict.kind in (VerdictKind.ACK, VerdictKind.REJECT):
-            state.messages.done(held, first, count)
-            return True
-        counted = verdict.kind is VerdictKind.NACK or self._counts_releases
-        state.messages.back(held, first, count, counted=counted, delay_s=delay_s, now=now)
-        return True
+    def _confirm(self, outcome: Outcome) -> None:
+        with self._lock:
+            unconfirmed, self._unconfirmed = self._unconfirmed, []
+        for each in unconfirmed:
+            self._report(*each, outcome)
 
-    def _report(self, held: Held, verdict: Verdict, outcome: Outcome) -> None:
-        self._events.settled(held, verdict.first, verdict.count, outcome)
+    def _report(self, held: Held, first: int, count: int, outcome: Outcome) -> None:
+        self._events.settled(held, first, count, outcome)
 
     def _forget(self, held: Held, count: int) -> None:
         with self._lock:
-            left = self._held.get(held, 0) - count
-            self._unsettled -= min(count, self._held.get(held, 0))
-            if left > 0:
-                self._held[held] = left
+            had = self._held.get(held, 0)
+            self._unsettled -= min(count, had)
+            if had > count:
+                self._held[held] = had - count
             else:
                 self._held.pop(held, None)
 
-    def _give_back(self, cause: Exception) -> list[Lease]:
-        with self._lock:
-            held_now, self._held, self._unsettled = list(self._held), {}, 0
-        for held in held_now:
-            held.lease.lost = cause
-            self._broker.change(self._spec.name, partial(self._return, held))
-        return [held.lease for held in held_now]
 
-    def _return(self, held: Held, state: SubscriptionState, now: float) -> bool:
-        counted = self._counts_releases
-        state.messages.back(held, 0, len(held), counted=counted, delay_s=0, now=now)
-        return True
+class MemoryLogReceiver(MemoryReceiver, SupportsSeek):
+    """One consumer of a subscription that can go back."""
 
-    def _watch(self, held: Held, deadline: float) -> None:
-        clock = self._broker.clock
-        clock.call_at(deadline, lambda: self._broker.expire(self._spec.name, held, self))
+    _is_log = True
+
+    @override
+    def seek(self, target: SeekTarget, *, timeout_s: float) -> None:
+        """Go on reading at *target*.
+
+        Raises:
+            ConfigurationError: It is no position, or one in a lane that somebody else reads.
+            UnsupportedError: The topic keeps no log.
+        """
+        self._offers.catch_up()
+        found = False
+
+        def place(log: Log) -> int | None:
+            nonlocal found
+            position = _position(log, target)
+            found = found or position is not None
+            return position
+
+        self._consumers.seek(self._name, self, place)
+        if not found:
+            raise ConfigurationError(
+                f"seek to {target!r}: this consumer does not read that lane; give it a position"
+                " that one of its own deliveries had"
+            )
+
+
+def _position(log: Log, target: SeekTarget) -> int | None:
+    if isinstance(target, datetime):
+        return log.position_at(target.timestamp())
+    if target == "earliest":
+        return log.start
+    if target == "latest":
+        return log.end
+    number, position = place_of(target)
+    return min(position, log.end) if number == log.lane.number else None
+
+
+def _too_late(lease: Lease) -> Outcome:
+    why = lease.lost or "the subscription was deleted"
+    return lease_lost(LeaseLostError(f"the settlement came too late: {why}"))

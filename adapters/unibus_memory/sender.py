@@ -1,4 +1,4 @@
-"""Publishes to the broker in this process, on the caller's own thread."""
+"""Publishes to the broker in this process, on whatever thread comes to it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from unibus.spi import (
     ACCEPTED,
+    Link,
     NotFoundError,
     Outcome,
     Outgoing,
@@ -24,7 +25,7 @@ from unibus_memory.broker import MemoryBroker
 
 
 class MemorySender(Sender):
-    """Pulls on whatever thread comes to it; whoever comes second leaves it to the first."""
+    """Pulls when somebody waits or looks; whoever comes second leaves it to the first."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class MemorySender(Sender):
         self._token = threading.Lock()
         self._wanted = False
         self._closed = False
+        broker.senders.add(self)
 
     @override
     def offer(self) -> None:
@@ -57,6 +59,11 @@ class MemorySender(Sender):
     @override
     def close(self, timeout_s: float) -> None:
         self._closed = True
+        self._broker.senders.discard(self)
+
+    def link(self, state: Link, cause: Exception | None) -> None:
+        """Pass on that the broker went down or came up."""
+        self._source.state(state, cause)
 
     def deliver(self) -> None:
         """Publish what was offered, unless another thread does."""

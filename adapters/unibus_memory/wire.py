@@ -1,4 +1,4 @@
-"""What a take hands to the core: the machine's runs as lazy columns."""
+"""What a take hands to the core: the machine's runs as lazy columns; and positions as text."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from unibus.spi import Incoming, LeaseRange, Message
-from unibus_memory.machine.shared import Held
+from unibus.spi import ConfigurationError, Incoming, LeaseRange, Message
+from unibus_memory.machine.held import Held
 
 
 class MemoryIncoming(Incoming):
     """Deliveries of one take; the ticket is what the machine holds for it."""
 
-    __slots__ = ("_counts", "_held")
+    __slots__ = ("_counts", "_held", "_is_log")
 
-    def __init__(self, held: Held, *, counts: bool) -> None:
+    def __init__(self, held: Held, *, counts: bool, is_log: bool) -> None:
         super().__init__(held)
         self._held = held
         self._counts = counts
+        self._is_log = is_log
 
     @override
     def __len__(self) -> int:
@@ -42,7 +43,10 @@ class MemoryIncoming(Incoming):
 
     @override
     def position(self, index: int) -> str | None:
-        return None
+        chunk, place = self._held.place(index)
+        if not self._is_log or chunk.lane.number < 0:
+            return None
+        return f"{chunk.lane.number}:{chunk.first + place}"
 
     @override
     def native(self, index: int) -> object:
@@ -50,4 +54,19 @@ class MemoryIncoming(Incoming):
 
     @override
     def leases(self) -> Sequence[LeaseRange]:
-        return (LeaseRange(0, len(self._held), self._held.lease),)
+        return self._held.leases
+
+
+def place_of(position: str) -> tuple[int, int]:
+    """Return lane and place that *position* names.
+
+    Raises:
+        ConfigurationError: It names none.
+    """
+    number, colon, place = position.partition(":")
+    if not (colon and number.isdecimal() and place.isdecimal()):
+        raise ConfigurationError(
+            f"seek to {position!r}: it can be 'earliest', 'latest', an aware datetime, or a"
+            " position as a delivery has it, e.g. '0:42'"
+        )
+    return int(number), int(place)

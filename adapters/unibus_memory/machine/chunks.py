@@ -7,16 +7,25 @@ of them do not slow the garbage collector, and whatever holds for a run is done 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from unibus.spi import Message, Outgoing
+from unibus.spi import Message, Outgoing, Timing
 
 T = TypeVar("T")
 
-_FULL: Final = 1000  # messages of a joined chunk; one that is slow keeps the bodies of all alive
-_WHOLE: Final = 250  # a batch of so many is a chunk as it is, and not copied
+
+class Lane(NamedTuple):
+    """A sequence of messages: a topic, a partition of it, or what is for one subscription alone.
+
+    Attributes:
+        name: Names it in the ids of its messages.
+        number: Which partition; -1 for copies, which have no place in the log.
+    """
+
+    name: str
+    number: int = 0
 
 
 class Chunk:
@@ -25,14 +34,14 @@ class Chunk:
     Whoever reads what a run covers needs no lock.
 
     Attributes:
-        lane: Part of the ids it gives.
+        lane: Where it lies.
         first: Sequence number of its first message in the lane; later ones follow without gaps.
         bodies: The bytes of each message.
     """
 
     __slots__ = ("_columns", "_published", "bodies", "first", "lane")
 
-    def __init__(self, lane: str, first: int, columns: Outgoing, published_s: float) -> None:
+    def __init__(self, lane: Lane, first: int, columns: Outgoing, published_s: float) -> None:
         self.lane = lane
         self.first = first
         self.bodies = columns.bodies
@@ -41,6 +50,16 @@ class Chunk:
 
     def __len__(self) -> int:
         return len(self.bodies)
+
+    @property
+    def has_timings(self) -> bool:
+        """Whether any message has a lifetime or a priority."""
+        return self._columns.timings is not None
+
+    @property
+    def last_published_s(self) -> float:
+        """When its last message was published, in Unix seconds."""
+        return self._published[-1]
 
     def extend(self, batch: Outgoing, published_s: float) -> None:
         """Add *batch* at the end. The columns have to be our own."""
@@ -59,8 +78,9 @@ class Chunk:
         """Return message *index* decoded; its id is the publisher's, or lane and sequence."""
         message = self._columns.message(index)
         message.timestamp_s = self._published[index]
+        message.delay_s = None
         if message.id is None:
-            message.id = f"{self.lane}/{self.first + index}"
+            message.id = f"{self.lane.name}/{self.first + index}"
         return message
 
     def key(self, index: int) -> str | None:
@@ -68,17 +88,24 @@ class Chunk:
         keys = self._columns.keys
         return keys[index] if keys else None
 
-    def delay_s(self, index: int) -> float:
-        """Return how long message *index* has to wait after publishing; mostly 0."""
-        timings = self._columns.timings
-        timing = timings[index] if timings else None
-        return (timing[0] or 0.0) if timing else 0.0
+    def expires_s(self, index: int) -> float | None:
+        """Return when message *index* is too old to be delivered, in Unix seconds."""
+        timing = self._timing(index)
+        return None if timing is None or timing[1] is None else self._published[index] + timing[1]
 
-    def has_delays(self, start: int, length: int) -> bool:
-        """Return whether any of *length* messages from *start* has to wait."""
-        if not self._columns.timings:
-            return False
-        return any(map(self.delay_s, range(start, start + length)))
+    def priority(self, index: int) -> int:
+        """Return the priority of message *index*; 0 is the lowest."""
+        timing = self._timing(index)
+        return 0 if timing is None else timing[2] or 0
+
+    def since(self, wall: float) -> int:
+        """Return the index of the first message published at *wall* or later."""
+        # Clocks are set back at times, so what was published is not in order for sure.
+        return next((i for i, each in enumerate(self._published) if each >= wall), len(self))
+
+    def _timing(self, index: int) -> Timing | None:
+        timings = self._columns.timings
+        return timings[index] if timings else None
 
 
 class Run(NamedTuple):
@@ -97,14 +124,33 @@ class Run(NamedTuple):
         """Return the bodies, not copied."""
         return self.chunk.bodies[self.start : self.start + self.length]
 
+    def message(self, offset: int) -> Message:
+        """Return the message at *offset* decoded."""
+        return self.chunk.message(self.start + offset)
+
     def cut(self, length: int) -> tuple[Run, Run]:
         """Return the first *length* and the rest."""
-        head = Run(self.chunk, self.start, length)
-        return head, Run(self.chunk, self.start + length, self.length - length)
+        return self.part(0, length), self.part(length, self.length - length)
 
     def part(self, offset: int, length: int) -> Run:
         """Return *length* of them from *offset*."""
         return Run(self.chunk, self.start + offset, length)
+
+    def singles(self) -> Iterator[Run]:
+        """Yield each message as a run of its own."""
+        return (Run(self.chunk, self.start + offset, 1) for offset in range(self.length))
+
+    def picked(self, offsets: Iterable[int]) -> Iterator[Run]:
+        """Yield the messages at *offsets*, ascending, as the longest runs."""
+        first = stop = -1
+        for offset in offsets:
+            if offset != stop:
+                if stop > first:
+                    yield self.part(first, stop - first)
+                first = offset
+            stop = offset + 1
+        if stop > first:
+            yield self.part(first, stop - first)
 
     def joined(self, other: Run) -> Run | None:
         """Return this run and *other* as one, if *other* is what follows."""
@@ -113,49 +159,7 @@ class Run(NamedTuple):
         return None
 
 
-class Tail:
-    """The growing end of a lane. Small batches are joined, so that each costs only its messages.
-
-    Attributes:
-        lane: Its name.
-        end: How many messages it has had.
-    """
-
-    __slots__ = ("_open", "end", "lane")
-
-    def __init__(self, lane: str) -> None:
-        self.lane = lane
-        self.end = 0
-        self._open: Chunk | None = None
-
-    def append(self, batch: Outgoing, published_s: float) -> Run:
-        """Number the messages of *batch* and return where they are."""
-        count, chunk = len(batch), self._open
-        if count >= _WHOLE:
-            chunk = Chunk(self.lane, self.end, _detached(batch), published_s)
-            self._open = None
-        elif chunk is not None and len(chunk) + count <= _FULL:
-            chunk.extend(batch, published_s)
-        else:
-            chunk = self._open = Chunk(self.lane, self.end, _copied(batch), published_s)
-        self.end += count
-        return Run(chunk, len(chunk) - count, count)
-
-
-def runs_of(run: Run, indexes: Iterator[int]) -> Iterator[Run]:
-    """Join ascending *indexes*, counted from the beginning of *run*, to the longest runs."""
-    start = end = -1
-    for index in indexes:
-        if index != end:
-            if end > start:
-                yield run.part(start, end - start)
-            start = index
-        end = index + 1
-    if end > start:
-        yield run.part(start, end - start)
-
-
-def _detached(batch: Outgoing) -> Outgoing:
+def detached(batch: Outgoing) -> Outgoing:
     """Return the columns alone: the publisher's batch carries receipts that need not live on."""
     columns = Outgoing(batch.bodies)
     columns.keys = batch.keys
@@ -166,27 +170,25 @@ def _detached(batch: Outgoing) -> Outgoing:
     return columns
 
 
-def _copied(batch: Outgoing) -> Outgoing:
-    """Return columns that may grow."""
-    columns = Outgoing(batch.bodies.copy())
-    columns.keys = _copy(batch.keys)
-    columns.routing_keys = _copy(batch.routing_keys)
-    columns.headers = _copy(batch.headers)
-    columns.ids = _copy(batch.ids)
-    columns.timings = _copy(batch.timings)
+def copied(batch: Outgoing, indexes: Sequence[int] | None = None) -> Outgoing:
+    """Return columns of our own with the messages *indexes*, or with all."""
+    columns = Outgoing(_copy(batch.bodies, indexes))
+    columns.keys = batch.keys and _copy(batch.keys, indexes)
+    columns.routing_keys = batch.routing_keys and _copy(batch.routing_keys, indexes)
+    columns.headers = batch.headers and _copy(batch.headers, indexes)
+    columns.ids = batch.ids and _copy(batch.ids, indexes)
+    columns.timings = batch.timings and _copy(batch.timings, indexes)
     return columns
 
 
-def _copy(column: list[T] | None) -> list[T] | None:
-    return None if column is None else column.copy()
+def _copy(column: list[T], indexes: Sequence[int] | None) -> list[T]:
+    return column.copy() if indexes is None else [column[index] for index in indexes]
 
 
 def _joined(
     mine: list[T | None] | None, had: int, more: list[T | None] | None, count: int
 ) -> list[T | None] | None:
     if mine is None:
-        if more is None:
-            return None
-        return [*repeat(None, had), *more]
+        return None if more is None else [*repeat(None, had), *more]
     mine.extend(repeat(None, count) if more is None else more)
     return mine

@@ -9,11 +9,14 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from unibus.spi import Lease
+from typing_extensions import override
+
 from unibus_memory.machine.chunks import Run
-from unibus_memory.machine.shared import Held
+from unibus_memory.machine.held import Loss
+from unibus_memory.machine.queue import Queue
+from unibus_memory.machine.store import Moment
 
 _WHOLE_TOPIC = ""  # the one group of a topic whose whole order is kept
 
@@ -28,115 +31,108 @@ class _Group:
         self.is_locked = False
 
 
-class GroupedSubscription:
-    """The same face as ``SharedSubscription``. Not thread-safe, without a clock.
+class GroupedSubscription(Queue):
+    """Every operation costs the messages that it moves, however many wait.
 
-    Every operation costs the messages that it moves, however many wait; a key costs memory only
-    while one of its messages waits or is held. Messages without a key have no order.
+    A key costs memory only while one of its messages waits or is held. Messages without a key have
+    no order.
+
+    Args:
+        keeps_whole_order: Whether all messages are of one group.
+        expires: Whether lifetimes are kept: what is too old is given up when its turn comes.
     """
 
-    def __init__(self, *, keeps_whole_order: bool) -> None:
+    def __init__(self, *, keeps_whole_order: bool = False, expires: bool = False) -> None:
+        super().__init__()
         self._keeps_whole_order = keeps_whole_order
+        self._expires = expires
         self._groups: dict[object, _Group] = {}
         self._ready: deque[object] = deque()
         self._later: list[tuple[float, int, object]] = []
         self._order = itertools.count()
-        self._failed: dict[tuple[str, int], int] = {}
-        self._waiting = 0
-        self.held: set[Held] = set()
+        self._count = 0
 
     @property
+    @override
     def waiting(self) -> int:
-        """How many messages wait; those behind a held one of their key included."""
-        return self._waiting
+        return self._count
 
     @property
-    def can_give(self) -> bool:
-        """Whether a take would find something."""
-        return bool(self._ready)
+    @override
+    def is_empty(self) -> bool:
+        return not self._ready
 
-    def publish(self, run: Run, indexes: Sequence[int] | None, now: float) -> None:
-        """Add those of *run* that match: all, or *indexes* ascending, from 0 in the run."""
-        del now  # a delayed publish would overtake or block its key: not offered on ordered topics
-        for index in range(run.length) if indexes is None else indexes:
-            single = run.part(index, 1)
-            key = self._key(single)
-            group = self._groups.get(key)
-            if group is None:
-                group = self._groups[key] = _Group()
-            group.runs.append(single)
-            self._waiting += 1
-            if len(group.runs) == 1 and not group.is_locked:
-                self._ready.append(key)
+    @override
+    def publish(self, number: int, runs: Iterable[Run]) -> None:
+        for run in runs:
+            for single in run.singles():
+                key = self._key(single)
+                group = self._groups.get(key)
+                if group is None:
+                    group = self._groups[key] = _Group()
+                group.runs.append(single)
+                self._count += 1
+                if len(group.runs) == 1 and not group.is_locked:
+                    self._ready.append(key)
 
-    def take(self, limit: int, lease: Lease) -> Held | None:
-        """Hand out the first message of up to *limit* keys, under *lease*."""
+    @override
+    def pick(self, limit: int, at: Moment) -> list[Run]:
         runs: list[Run] = []
         while self._ready and len(runs) < limit:
             group = self._groups[self._ready.popleft()]
             group.is_locked = True
-            runs.append(group.runs.popleft())
-        if not runs:
-            return None
-        self._waiting -= len(runs)
-        held = Held(runs, lease, [self._failed.get(_name(run), 0) for run in runs])
-        self.held.add(held)
-        return held
+            run = group.runs.popleft()
+            self._count -= 1
+            if self._expires and _is_expired(run, at.wall):
+                self._give_up(run, "expired", "", None)
+            else:
+                runs.append(run)
+        return runs
 
-    def done(self, held: Held, first: int, count: int) -> None:
-        """Forget a range for good; the next of each key can be taken."""
-        for run in self._close(held, first, count):
-            self._failed.pop(_name(run), None)
-            self._unlock(self._key(run))
-
-    def back(
-        self, held: Held, first: int, count: int, *, counted: bool, delay_s: float, now: float
-    ) -> None:
-        """Put a range back in front of its keys; with *delay_s* the keys wait with it."""
-        for run in self._close(held, first, count):
-            if counted:
-                self._failed[_name(run)] = self._failed.get(_name(run), 0) + 1
-            key = self._key(run)
-            self._groups[key].runs.appendleft(run)
-            self._waiting += 1
+    @override
+    def put_back(self, run: Run, delay_s: float, at: Moment) -> None:
+        for single in reversed(tuple(run.singles())):
+            key = self._key(single)
+            self._groups[key].runs.appendleft(single)
+            self._count += 1
             if delay_s > 0:
-                heapq.heappush(self._later, (now + delay_s, next(self._order), key))
+                heapq.heappush(self._later, (at.now + delay_s, next(self._order), key))
             else:
                 self._unlock(key)
 
-    def next_due(self) -> float | None:
-        """Return when the next waiting key can go on."""
-        return self._later[0][0] if self._later else None
+    @override
+    def gone(self, run: Run) -> None:
+        super().gone(run)
+        for single in run.singles():
+            self._unlock(self._key(single))
 
-    def wake(self, now: float) -> bool:
-        """Let go on what is due by *now*; return whether anything was."""
-        woken = False
-        while self._later and self._later[0][0] <= now:
-            self._unlock(heapq.heappop(self._later)[2])
-            woken = True
-        return woken
-
-    def purge(self) -> int:
-        """Drop what waits and return how much; what is held stays held."""
-        dropped, self._waiting = self._waiting, 0
+    @override
+    def drain(self) -> list[Run]:
+        drained = [run for group in self._groups.values() for run in group.runs]
+        self._count = 0
         self._ready.clear()
         for key in [each for each, group in self._groups.items() if not group.is_locked]:
             del self._groups[key]
         for group in self._groups.values():
             group.runs.clear()
-        return dropped
+        return drained
 
-    def _key(self, run: Run) -> object:
+    @override
+    def next_due(self) -> float | None:
+        dues = (super().next_due(), self._later[0][0] if self._later else None)
+        return min((due for due in dues if due is not None), default=None)
+
+    @override
+    def wake(self, at: Moment) -> list[Loss]:
+        while self._later and self._later[0][0] <= at.now:
+            self._unlock(heapq.heappop(self._later)[2])
+        return super().wake(at)
+
+    def _key(self, single: Run) -> object:
         if self._keeps_whole_order:
             return _WHOLE_TOPIC
-        key = run.chunk.key(run.start)
-        return key if key is not None else _name(run)
-
-    def _close(self, held: Held, first: int, count: int) -> list[Run]:
-        runs = [each for run in held.close(first, count) for each in _singles(run)]
-        if held.is_settled:
-            self.held.discard(held)
-        return runs
+        key = single.chunk.key(single.start)
+        return key if key is not None else (single.chunk.lane, single.sequence)
 
     def _unlock(self, key: object) -> None:
         group = self._groups[key]
@@ -147,9 +143,6 @@ class GroupedSubscription:
             del self._groups[key]
 
 
-def _singles(run: Run) -> list[Run]:
-    return [run.part(offset, 1) for offset in range(run.length)]
-
-
-def _name(run: Run) -> tuple[str, int]:
-    return run.chunk.lane, run.sequence
+def _is_expired(single: Run, wall: float) -> bool:
+    end = single.chunk.expires_s(single.start)
+    return end is not None and end <= wall

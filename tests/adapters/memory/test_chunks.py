@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from unibus.spi import Outgoing
-from unibus_memory.machine.chunks import Run, Tail
+from unibus_memory.machine.books import Tail
+from unibus_memory.machine.chunks import Lane, Run
 
 
 def _batch(*bodies: bytes, keys: list[str | None] | None = None) -> Outgoing:
@@ -11,7 +12,7 @@ def _batch(*bodies: bytes, keys: list[str | None] | None = None) -> Outgoing:
 
 
 def test_small_batches_become_one_run() -> None:
-    tail = Tail("t")
+    tail = Tail(Lane("t"))
     runs = [tail.append(_batch(b"%d" % each), float(each)) for each in range(3)]
     joined = runs[0].joined(runs[1])
     assert joined is not None
@@ -22,7 +23,7 @@ def test_small_batches_become_one_run() -> None:
 
 
 def test_what_is_joined_keeps_its_own_key_time_and_id() -> None:
-    tail = Tail("t")
+    tail = Tail(Lane("t"))
     tail.append(_batch(b"a", b"b"), 1.0)
     chunk = tail.append(_batch(b"c", keys=["k"]), 2.0).chunk
     tail.append(_batch(b"d"), 3.0)
@@ -34,7 +35,7 @@ def test_what_is_joined_keeps_its_own_key_time_and_id() -> None:
 
 
 def test_the_publishers_own_batch_never_grows() -> None:
-    tail, batch = Tail("t"), _batch(b"a", keys=["k"])
+    tail, batch = Tail(Lane("t")), _batch(b"a", keys=["k"])
     tail.append(batch, 0.0)
     tail.append(_batch(b"b"), 0.0)
 
@@ -43,7 +44,7 @@ def test_the_publishers_own_batch_never_grows() -> None:
 
 def test_a_large_batch_is_not_copied() -> None:
     batch = _batch(*(b"x" for _ in range(1000)))
-    tail = Tail("t")
+    tail = Tail(Lane("t"))
     run = tail.append(batch, 0.0)
 
     assert run.chunk.bodies is batch.bodies
@@ -51,7 +52,7 @@ def test_a_large_batch_is_not_copied() -> None:
 
 
 def test_a_run_does_not_grow_with_its_chunk() -> None:
-    tail = Tail("t")
+    tail = Tail(Lane("t"))
     run = tail.append(_batch(b"a"), 0.0)
     bodies = run.bodies()
     tail.append(_batch(b"b"), 0.0)

@@ -1,120 +1,29 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
+from memory_bench import QUEUE, Bench, Log, settle, take
 
 from unibus.spi import (
     Exact,
     Flow,
-    Incoming,
-    Lease,
     Link,
-    ManualClock,
     NotFoundError,
-    Outcome,
     OutcomeKind,
     Outgoing,
     Queue,
     Subscription,
     Topic,
-    Verdict,
     VerdictKind,
 )
-from unibus_memory.broker import MemoryBroker
-from unibus_memory.machine.shared import Held
-from unibus_memory.profiles import PROFILES
-from unibus_memory.receiver import MemoryReceiver
-from unibus_memory.sender import MemorySender
-
-QUEUE = Queue("jobs", lease_s=30)
-
-
-class Feed:
-    """A source of prepared batches that remembers their outcomes."""
-
-    def __init__(self, *batches: list[bytes | None]) -> None:
-        self.batches = [Outgoing(bodies) for bodies in batches]
-        self.outcomes: list[OutcomeKind] = []
-
-    def pull(self) -> Outgoing | None:
-        return self.batches.pop(0) if self.batches else None
-
-    def completed(self, batch: Outgoing, first: int, count: int, outcome: Outcome) -> None:
-        assert first + count <= len(batch)
-        self.outcomes += [outcome.kind] * count
-
-    def state(self, state: Link, cause: Exception | None) -> None:
-        raise AssertionError(state, cause)
-
-
-class Log:
-    """Events that are only remembered."""
-
-    def __init__(self) -> None:
-        self.readies = 0
-        self.outcomes: list[tuple[int, int, OutcomeKind]] = []
-        self.lost_leases: list[Lease] = []
-        self.links: list[Link] = []
-
-    def ready(self) -> None:
-        self.readies += 1
-
-    def verdicts(self) -> Sequence[Verdict]:
-        return ()
-
-    def settled(self, ticket: object, first: int, count: int, outcome: Outcome) -> None:
-        self.outcomes.append((first, count, outcome.kind))
-
-    def revoking(self, leases: Sequence[Lease], budget_s: float) -> None:
-        raise AssertionError(leases, budget_s)
-
-    def lost(self, leases: Sequence[Lease], cause: Exception) -> None:
-        self.lost_leases += leases
-
-    def state(self, state: Link, cause: Exception | None) -> None:
-        assert (cause is None) == (state is Link.UP)
-        self.links.append(state)
-
-
-class Bench:
-    """A broker with one queue, and consumers of it."""
-
-    def __init__(self, profile: str = "memory") -> None:
-        self.promises = PROFILES[profile].capabilities
-        self.clock = ManualClock()
-        self.broker = MemoryBroker(self.clock)
-        self.broker.declare(QUEUE)
-
-    def publish(self, *bodies: bytes, to: Topic | Subscription = QUEUE.topic) -> list[OutcomeKind]:
-        feed = Feed(list(bodies))
-        sender = MemorySender(self.broker, to, feed, reports_unroutable=True)
-        sender.offer()
-        sender.push()
-        return feed.outcomes
-
-    def consumer(self, flow: Flow = Flow()) -> tuple[MemoryReceiver, Log]:  # noqa: B008  # a value
-        log = Log()
-        return MemoryReceiver(self.broker, QUEUE.subscription, flow, log, self.promises), log
-
-
-def _settle(
-    receiver: MemoryReceiver, batch: Incoming, kind: VerdictKind, delay_s: float = 0
-) -> None:
-    receiver.settle([Verdict(batch.ticket, 0, len(batch), kind, delay_s)])
-
-
-def _take(receiver: MemoryReceiver) -> Incoming:
-    batch = receiver.take()
-    assert batch is not None
-    return batch
+from unibus_memory.machine.held import Held
+from unibus_memory.takers import Taker
 
 
 def test_what_is_acked_never_comes_again() -> None:
     bench = Bench()
     receiver, log = bench.consumer()
     bench.publish(b"a", b"b")
-    _settle(receiver, _take(receiver), VerdictKind.ACK)
+    settle(receiver, take(receiver), VerdictKind.ACK)
     receiver.close(1)
 
     assert log.outcomes == [(0, 2, OutcomeKind.SETTLED)]
@@ -135,19 +44,19 @@ def test_a_nack_counts_and_a_release_does_not() -> None:
     bench = Bench()
     receiver, _ = bench.consumer()
     bench.publish(b"a")
-    _settle(receiver, _take(receiver), VerdictKind.RELEASE)
-    released = _take(receiver)
+    settle(receiver, take(receiver), VerdictKind.RELEASE)
+    released = take(receiver)
     assert released.attempt(0) == 1
-    _settle(receiver, released, VerdictKind.NACK)
+    settle(receiver, released, VerdictKind.NACK)
 
-    assert _take(receiver).attempt(0) == 2
+    assert take(receiver).attempt(0) == 2
 
 
 def test_a_delayed_nack_wakes_the_consumer_when_it_is_due() -> None:
     bench = Bench()
     receiver, log = bench.consumer()
     bench.publish(b"a")
-    _settle(receiver, _take(receiver), VerdictKind.NACK, delay_s=5)
+    settle(receiver, take(receiver), VerdictKind.NACK, delay_s=5)
     assert receiver.take() is None
     readies = log.readies
     bench.clock.advance(4.9)
@@ -155,7 +64,7 @@ def test_a_delayed_nack_wakes_the_consumer_when_it_is_due() -> None:
     bench.clock.advance(0.2)
 
     assert log.readies == readies + 1
-    assert _take(receiver).attempt(0) == 2
+    assert take(receiver).attempt(0) == 2
 
 
 def test_a_lease_that_runs_out_gives_the_message_to_another() -> None:
@@ -163,26 +72,26 @@ def test_a_lease_that_runs_out_gives_the_message_to_another() -> None:
     slow, log = bench.consumer()
     other, _ = bench.consumer()
     bench.publish(b"a")
-    held = _take(slow)
+    held = take(slow)
     bench.clock.advance(31)
-    taken = _take(other)
-    _settle(slow, held, VerdictKind.ACK)
+    taken = take(other)
+    settle(slow, held, VerdictKind.ACK)
 
     assert log.outcomes == [(0, 1, OutcomeKind.LEASE_LOST)]
     assert log.lost_leases == [held.lease(0)]
-    _settle(other, taken, VerdictKind.NACK)
-    assert _take(other).attempt(0) == 3
+    settle(other, taken, VerdictKind.NACK)
+    assert take(other).attempt(0) == 3
 
 
 def test_an_extended_lease_holds() -> None:
     bench = Bench()
     receiver, log = bench.consumer()
     bench.publish(b"a")
-    batch = _take(receiver)
+    batch = take(receiver)
     bench.clock.advance(29)
-    _settle(receiver, batch, VerdictKind.EXTEND, delay_s=30)
+    settle(receiver, batch, VerdictKind.EXTEND, delay_s=30)
     bench.clock.advance(29)
-    _settle(receiver, batch, VerdictKind.ACK)
+    settle(receiver, batch, VerdictKind.ACK)
 
     assert log.outcomes == [(0, 1, OutcomeKind.SETTLED)]
 
@@ -191,10 +100,10 @@ def test_closing_gives_back_in_order_and_uncounted() -> None:
     bench = Bench()
     first, _ = bench.consumer()
     bench.publish(b"a", b"b", b"c")
-    _take(first)
+    take(first)
     first.close(1)
     second, _ = bench.consumer()
-    batch = _take(second)
+    batch = take(second)
 
     assert batch.bodies() == [b"a", b"b", b"c"]
     assert batch.attempt(0) == 1
@@ -205,33 +114,28 @@ def test_a_consumer_never_holds_more_than_its_flow() -> None:
     receiver, _ = bench.consumer(Flow(max_batch=2, max_unsettled=3))
     bench.publish(*(b"x" for _ in range(10)))
 
-    assert [len(_take(receiver)), len(_take(receiver))] == [2, 1]
+    assert [len(take(receiver)), len(take(receiver))] == [2, 1]
     assert receiver.take() is None
 
 
 def test_an_unroutable_message_is_rejected() -> None:
-    bench = Bench()
+    bench = Bench("rabbitmq")
     topic = Topic("nobody")
-    bench.broker.declare(topic)
+    bench.declare(topic)
 
     assert bench.publish(b"a", to=topic) == [OutcomeKind.REJECTED]
 
 
 def test_only_the_messages_that_nobody_wants_are_unroutable() -> None:
-    bench = Bench()
+    bench = Bench("rabbitmq")
     topic = Topic("mixed")
-    bench.broker.declare(topic)
-    bench.broker.declare(Subscription("some", topic=topic, filter=Exact("yes")))
+    bench.declare(topic)
+    bench.declare(Subscription("some", topic=topic, filter=Exact("yes")))
     batch = Outgoing([b"1", b"2", b"3", b"4"])
     batch.routing_keys = ["yes", "no", None, "yes"]
-    feed = Feed()
-    feed.batches.append(batch)
-    sender = MemorySender(bench.broker, topic, feed, reports_unroutable=True)
-    sender.offer()
-    sender.push()
-
     yes, no = OutcomeKind.ACCEPTED, OutcomeKind.REJECTED
-    assert feed.outcomes == [yes, no, no, yes]
+
+    assert bench.send(batch, topic) == [yes, no, no, yes]
     assert bench.broker.waiting("some") == 2
 
 
@@ -241,16 +145,16 @@ def test_a_missing_topic_rejects_and_a_missing_subscription_refuses() -> None:
 
     assert bench.publish(b"a", to=nowhere.topic) == [OutcomeKind.REJECTED]
     with pytest.raises(NotFoundError, match="'nowhere' does not exist"):
-        MemoryReceiver(bench.broker, nowhere, Flow(), Log(), bench.promises)
+        bench.receiver(nowhere, Flow(), Log())
 
 
 def test_a_broker_that_counts_releases_counts_them() -> None:
     bench = Bench("sqs")
     receiver, _ = bench.consumer()
     bench.publish(b"a")
-    _settle(receiver, _take(receiver), VerdictKind.RELEASE)
+    settle(receiver, take(receiver), VerdictKind.RELEASE)
 
-    assert _take(receiver).attempt(0) == 2
+    assert take(receiver).attempt(0) == 2
 
 
 def test_a_broker_that_counts_nothing_says_so() -> None:
@@ -258,22 +162,22 @@ def test_a_broker_that_counts_nothing_says_so() -> None:
     receiver, _ = bench.consumer()
     bench.publish(b"a")
 
-    assert _take(receiver).attempt(0) is None
+    assert take(receiver).attempt(0) is None
 
 
 @pytest.mark.parametrize("queue", [QUEUE, Queue("ordered", ordering="key")])
 def test_a_restart_ends_every_lease_and_loses_no_message(queue: Queue) -> None:
     bench = Bench()
-    bench.broker.declare(queue)
+    bench.declare(queue)
     log = Log()
-    receiver = MemoryReceiver(bench.broker, queue.subscription, Flow(2), log, bench.promises)
+    receiver = bench.receiver(queue.subscription, Flow(2), log)
     bench.publish(b"a", b"b", b"c", to=queue.topic)
-    held = _take(receiver)
+    held = take(receiver)
     bench.broker.restart()
-    _settle(receiver, held, VerdictKind.ACK)
+    settle(receiver, held, VerdictKind.ACK)
     receiver.close(1)
-    again = MemoryReceiver(bench.broker, queue.subscription, Flow(), Log(), bench.promises)
-    batch = _take(again)
+    again = bench.receiver(queue.subscription, Flow(), Log())
+    batch = take(again)
 
     assert log.links == [Link.DOWN, Link.UP]
     assert log.lost_leases == [held.lease(0)]
@@ -287,13 +191,13 @@ def test_leases_ended_by_the_broker_are_reported_to_whoever_held_them_alone() ->
     bench = Bench()
     (one, one_log), (two, two_log) = bench.consumer(Flow(1)), bench.consumer(Flow(1))
     bench.publish(b"a", b"b")
-    held, settled = _take(one), _take(two)
-    _settle(two, settled, VerdictKind.ACK)
+    held, settled = take(one), take(two)
+    settle(two, settled, VerdictKind.ACK)
     bench.broker.expire_leases("jobs")
 
     assert one_log.lost_leases == [held.lease(0)]
     assert two_log.lost_leases == []
-    assert _take(two).bodies() == [b"a"]
+    assert take(two).bodies() == [b"a"]
 
 
 def test_a_batch_taken_while_the_consumer_is_closed_goes_back(
@@ -302,14 +206,14 @@ def test_a_batch_taken_while_the_consumer_is_closed_goes_back(
     bench = Bench()
     receiver, _ = bench.consumer()
     bench.publish(b"a")
-    take = bench.broker.take
+    take_of_broker = bench.broker.consumers.take
 
-    def take_and_close(name: str, limit: int, lease_s: float | None) -> Held | None:
-        held = take(name, limit, lease_s)
+    def take_and_close(name: str, taker: Taker, limit: int, lease_s: float | None) -> Held | None:
+        held = take_of_broker(name, taker, limit, lease_s)
         receiver.close(1)
         return held
 
-    monkeypatch.setattr(bench.broker, "take", take_and_close)
+    monkeypatch.setattr(bench.broker.consumers, "take", take_and_close)
 
     assert receiver.take() is None
     assert bench.broker.waiting("jobs") == 1
