@@ -28,13 +28,15 @@ def purge(core: Core, spec: Subscription | Queue, timeout_s: float) -> None:
     """Remove what waits for *spec*.
 
     Raises:
-        UnsupportedError: The adapter cannot.
+        UnsupportedError: The adapter cannot, or it is a stream, which others read as well.
         UnibusError: What the broker answered.
     """
     binding = core.bind(spec)
     adapter = core.adapter
     if not isinstance(adapter, SupportsPurge):
         raise _unsupported(binding, "purge", "empties no subscription")
+    if isinstance(binding.spec, Subscription) and binding.spec.mode == "stream":
+        raise _unsupported(binding, "purge", "keeps a stream for all its readers; seek to 'latest'")
     with translated(adapter):
         adapter.purge(binding, timeout_s=timeout_s)
 
