@@ -7,7 +7,7 @@ PACKAGES := unibus unibus_memory unibus_rabbitmq unibus_contract unibus_bench
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check test clean
+.PHONY: help venv check test docs clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,10 @@ check: venv  ## Lint, types, import rules and tests without a broker: the everyd
 	@echo "== tests"; $(RUN) pytest -q tests
 
 test: check  ## Everything, on every broker that is supported so far
+
+docs: venv  ## Build the documentation as a site in reports/site; every link and name has to be right
+	@$(RUN) pip install --quiet --group docs
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet --strict
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build reports
