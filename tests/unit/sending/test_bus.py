@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fakes_send import FakeAdapter, QuickSender, SlowSender
@@ -39,6 +40,18 @@ def test_what_the_broker_cannot_carry_is_refused_before_it_is_asked(
 def test_a_producer_publishes_to_topics_and_queues_only(bus: unibus.Bus) -> None:
     with pytest.raises(unibus.ConfigurationError, match="not to Subscription"):
         bus.producer(EMAIL)  # type: ignore[arg-type]  # the point
+
+
+def test_a_consumer_receives_from_subscriptions_and_queues_only(bus: unibus.Bus) -> None:
+    topic: Any = ORDERS
+
+    with pytest.raises(unibus.ConfigurationError, match="not from the topic"):
+        bus.consumer(topic)
+
+
+def test_connecting_takes_some_time() -> None:
+    with pytest.raises(unibus.ConfigurationError, match="timeout_s is 0"):
+        unibus.connect("memory://", timeout_s=0)
 
 
 def test_an_error_of_the_client_library_is_translated(

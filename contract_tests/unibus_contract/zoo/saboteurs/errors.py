@@ -39,7 +39,7 @@ from unibus_contract.zoo.saboteur import saboteur
 from unibus_contract.zoo.saboteurs.publish_outcomes import Misreporting
 
 
-@saboteur("Opening what does not exist creates it.", "ERR-01", "ERR-08")
+@saboteur("Opening what does not exist creates it.", "DLQ-61", "ERR-01", "ERR-08")
 class CreatesWhatIsMissing(AdapterWrap):
     """As Kafka does, so that a misspelt name is a topic."""
 
@@ -142,7 +142,7 @@ class TakesTheDefaultInstead(Bus):
         return super().consumer(*arguments)
 
 
-@saboteur("Names that differ by case are names of one thing.", "ERR-09")
+@saboteur("Names that differ by case are names of one thing.", "ERR-09", "FAN-02")
 class FoldsTheCaseOfNames(AdapterWrap):
     """As file systems do."""
 

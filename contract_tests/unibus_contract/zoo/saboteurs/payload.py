@@ -132,7 +132,7 @@ class CountsItsEnvelope(BusWithProducers):
     facade = _Fussy
 
 
-@saboteur("The declared size of a body is not looked at.", "PAY-06", profile="rabbitmq")
+@saboteur("The declared size of a body is not looked at.", "ERR-02", "PAY-06", profile="rabbitmq")
 class LeavesTheSizeToTheBroker(BusWithBindings):
     """Which closes the connection."""
 

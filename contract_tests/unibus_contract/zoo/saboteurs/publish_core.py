@@ -58,6 +58,14 @@ class _Sure(Facade):
     def wait(self, timeout_s: float | None = None) -> Outcome | None:
         return _sure(self.inner.wait(timeout_s))
 
+    @override
+    def __eq__(self, other: object) -> bool:
+        return bool(self.inner == other)
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self.inner)
+
 
 def _sure(outcome: Outcome | None) -> Outcome | None:
     if outcome is None or outcome.kind is not OutcomeKind.UNKNOWN or outcome.cause is None:
@@ -95,7 +103,7 @@ class _Stubborn(ProducerFacade):
         return receipt
 
 
-@saboteur("What was rejected is tried again without a word.", "PUB-51")
+@saboteur("What was rejected is tried again without a word.", "ERR-06", "FAN-07", "PUB-51")
 class TriesAgainBehindOnesBack(BusWithProducers):
     """So that the program and its bus both publish it."""
 

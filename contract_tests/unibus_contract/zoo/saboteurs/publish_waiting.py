@@ -130,7 +130,9 @@ class AnswersOnlyWhenAsked(AdapterWrap):
         return self._Polled(inner, deaf)
 
 
-@saboteur("Of a large batch, what does not fit at once is accepted and dropped.", "PUB-05")
+@saboteur(
+    "Of a large batch, what does not fit at once is accepted and dropped.", "FAN-04", "PUB-05"
+)
 class DropsWhatDoesNotFit(AdapterWrap):
     """As programs do that do not look at the answer for each entry."""
 
@@ -144,7 +146,11 @@ class DropsWhatDoesNotFit(AdapterWrap):
         return self._Fitting(source)
 
 
-@saboteur("What waits disappears with the connection that published it.", "PUB-15", "PUB-17")
+_LEAVING = ("ERR-17", "FAN-08", "PUB-15", "PUB-17")
+"""Whoever publishes and goes before anybody consumes."""
+
+
+@saboteur("What waits disappears with the connection that published it.", *_LEAVING)
 def takes_its_messages_along(broker: BrokerUnderTest) -> BrokerUnderTest:
     """As queues do that are exclusive, or delete themselves."""
     subscriptions: dict[str, list[Subscription]] = {}
@@ -259,7 +265,7 @@ def _nothing() -> None:
     """There is no sender yet."""
 
 
-EARLY = ("PUB-07", "PUB-10", "PUB-12", "PUB-15", "PUB-17", "PUB-53")
+EARLY = (*_LEAVING, "FAN-05", "FAN-07", "LIF-22", "PUB-07", "PUB-10", "PUB-12", "PUB-53")
 """Whoever reports before the broker has answered cannot report what it answers."""
 
 
