@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class SystemClock(Clock):
         self._order = itertools.count()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._pid = os.getpid()
 
     @override
     def now(self) -> float:
@@ -93,6 +95,8 @@ class SystemClock(Clock):
 
     @override
     def close(self) -> None:
+        if os.getpid() != self._pid:
+            return  # a fork: the thread is the parent's, and may have held the lock
         with self._lock:
             self._closed = True
             self._heap.clear()

@@ -25,8 +25,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import unibus
 from unibus.errors import UnibusError
+from unibus_contract.elsewhere import open_bus
 from unibus_contract.history import headers_digest
 from unibus_contract.recorder import describe, phase_of
 from unibus_contract.wire_specs import subscription_from_json, topic_from_json
@@ -164,7 +164,7 @@ def main() -> int:
     commands = hear()
     order = next(commands)
     try:
-        bus = unibus.connect(order["url"])
+        bus = open_bus(order)
         consumes = order["do"] == "consume"
         agent = ConsumerAgent(bus, order) if consumes else ProducerAgent(bus, order)
     except UnibusError as error:

@@ -11,6 +11,7 @@ from unibus_contract.checkers import Checker
 from unibus_contract.consuming import Handler, RecordingConsumer, acked
 from unibus_contract.crew import Crew
 from unibus_contract.draining import Drain, drain
+from unibus_contract.elsewhere import way_to
 from unibus_contract.fields import ConsumerFields, ProducerFields
 from unibus_contract.harness import BrokerUnderTest, Evidence
 from unibus_contract.judgement import judge
@@ -83,7 +84,8 @@ class Bench(Premises):
             )
             self.handles.callback(severable.close)
             return severable
-        order = {"url": self.url, "ack": ack, "die": die, "options": options}
+        way = way_to(self.broker, self.url)
+        order = {**way, "ack": ack, "die": die, "options": options}
         scope = self.recorder.scope(source.name)
         process = AgentProcess(self.recorder, scope, self.timing, source, order)
         self.handles.callback(process.close)
