@@ -2,13 +2,15 @@
 
 URL
     ``memory://NAME``: buses of one name in one process share a broker. ``memory://`` is private.
+    ``?profile=`` has it promise what another broker does, ``?adversary=SEED`` use every freedom.
 
 Mapping
-    Topics, subscriptions, keys and headers are what they are called; nothing is encoded.
+    Topics, subscriptions, keys and headers are what they are called; nothing is encoded. Topics
+    are books of lanes (``machine.books``), which may be kept as logs; subscriptions are stores
+    (``machine.subscriptions``) that suit the profile's nature (``machine.nature``).
 
 Promises
-    See ``unibus_memory.profiles``. Replay and the profiles of other brokers are not there
-    yet and are refused.
+    ``profiles`` and ``namesakes``.
 
 Limits
     The memory of the process. Everything is gone when the last bus of that name is closed.

@@ -14,10 +14,12 @@ from unibus.spi import (
     AcksLevel,
     Adapter,
     AdapterError,
+    Backlog,
     Binding,
     BrokerIdentity,
     Change,
     Clock,
+    ConfigurationError,
     Events,
     Flow,
     Profile,
@@ -35,9 +37,11 @@ from unibus.spi import (
 )
 from unibus_memory import topology
 from unibus_memory.broker import MemoryBroker
+from unibus_memory.machine.chooser import chooser_of
 from unibus_memory.options import MemoryOptions
 from unibus_memory.profiles import family
-from unibus_memory.receiver import MemoryLogReceiver, MemoryReceiver
+from unibus_memory.receiver import MemoryReceiver
+from unibus_memory.seeking import MemoryLogReceiver
 from unibus_memory.sender import MemorySender
 
 
@@ -49,16 +53,22 @@ class _Brokers:
         self._named: WeakValueDictionary[str, MemoryBroker] = WeakValueDictionary()
 
     def get(self, options: MemoryOptions, clock: Clock) -> MemoryBroker:
+        seed = options.adversary
         if not options.name:
-            return MemoryBroker(clock)
+            return MemoryBroker(clock, chooser_of(seed))
         with self._lock:
             broker = self._named.get(options.name)
             if broker is None:
                 # The first bus closes its clock when it ends; the broker goes on with the others.
                 if isinstance(clock, SystemClock):
                     clock = SystemClock()
-                broker = self._named[options.name] = MemoryBroker(clock)
+                broker = self._named[options.name] = MemoryBroker(clock, chooser_of(seed))
                 finalize(broker, clock.close)
+            elif seed is not None and broker.chooser.seed != seed:
+                raise ConfigurationError(
+                    f"memory: the broker {options.name!r} was opened with adversary"
+                    f" {broker.chooser.seed}, asked for {seed}; give it another name"
+                )
             return broker
 
 
@@ -148,7 +158,9 @@ class MemoryAdapter(Adapter, SupportsBacklog, SupportsDelete, SupportsPurge):
 
     @override
     def backlog(self, binding: Binding, *, timeout_s: float) -> int:
-        return self._broker.waiting(binding.spec.name)
+        count = self._broker.waiting(binding.spec.name)
+        is_exact = binding.profile.capabilities.backlog.value is Backlog.EXACT
+        return count if is_exact else self._broker.chooser.near(count)
 
     @override
     def purge(self, binding: Binding, *, timeout_s: float) -> None:

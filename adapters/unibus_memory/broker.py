@@ -16,6 +16,7 @@ from unibus.spi import (
     UnibusError,
 )
 from unibus_memory.consumers import Consumers
+from unibus_memory.machine.chooser import PLAIN, Chooser, Freedom
 from unibus_memory.machine.topics import Target
 from unibus_memory.monitor import Monitor
 from unibus_memory.offers import Offers
@@ -30,14 +31,17 @@ class MemoryBroker:
         offers: What was published and nobody has asked for yet.
         consumers: What consumers ask.
         senders: Who else is told when it goes down.
+        chooser: Decides what the promises leave open.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, chooser: Chooser = PLAIN) -> None:
         self.clock = clock
+        self.chooser = chooser
         self.offers = Offers(clock)
         self.senders: WeakSet[Linked] = WeakSet()
-        self._monitor = Monitor(clock)
+        self._monitor = Monitor(clock, chooser)
         self.consumers = Consumers(self._monitor)
+        self._is_restarting = False
 
     # What there is.
 
@@ -151,6 +155,7 @@ class MemoryBroker:
 
     def restart(self) -> None:
         """Go down and come up again: every lease ends, nothing that was stored is lost."""
+        self._is_restarting = False
         self.offers.catch_up()
         cause = ConnectionLostError("the memory broker was restarted")
         with self._monitor.lock:
@@ -165,6 +170,22 @@ class MemoryBroker:
                 self._monitor.ask(state.spec.name, lambda each, _: each.store.forget_attempts())
         for each in linked:
             each.link(Link.UP, None)
+
+    def breaks(self, target: Target) -> bool:
+        """Return whether the way to *target* is one that breaks, and tempt fate by going it."""
+        with self._monitor.lock:
+            directory = self._monitor.directory
+            found = (
+                directory.topics.get(target.name)
+                if isinstance(target, Topic)
+                else directory.subscriptions.get(target.name)
+            )
+        if found is None or not found.nature.breaks:
+            return False
+        if not self._is_restarting and self.chooser.uses(Freedom.RESTART):
+            self._is_restarting = True
+            self.clock.call_at(self.clock.now(), self.restart)
+        return True
 
     def expire_leases(self, subscription: str) -> None:
         """End every lease of *subscription* at once, as if its time had come."""

@@ -6,7 +6,14 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from unibus.spi import LeaseLostError, UnibusError, Verdict, VerdictKind
+from unibus.spi import (
+    ConnectionLostError,
+    LeaseLostError,
+    Link,
+    UnibusError,
+    Verdict,
+    VerdictKind,
+)
 from unibus_memory.machine.books import Place
 from unibus_memory.machine.held import Held, Loss
 from unibus_memory.machine.lanes import LanedSubscription, LaneState
@@ -85,6 +92,20 @@ class Consumers:
             self.join(name, taker, 0.0)
             held = self._monitor.take(name, taker, limit, lease_s)
         return held
+
+    def drop(self, name: str, taker: Taker, held: Iterable[Held]) -> None:
+        """Lose a consumer, which comes back at once."""
+        cause = ConnectionLostError("the connection to the memory broker was lost")
+        taker.link(Link.DOWN, cause)
+
+        def work(state: SubscriptionState, at: Moment) -> Sequence[Loss]:
+            losses = state.store.give_back(taker, held, cause, at, counted=True)
+            state.store.rest(taker, at)
+            return losses
+
+        self._monitor.lose(name, work)
+        taker.link(Link.UP, None)
+        self.join(name, taker, 0.0)
 
     def settle(
         self, name: str, held: Held, verdict: Verdict, *, counted: bool

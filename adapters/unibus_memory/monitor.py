@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from unibus.spi import Clock, Outgoing, Topic
 from unibus_memory.alarms import Alarms
+from unibus_memory.machine.chooser import Chooser
 from unibus_memory.machine.held import Held, Loss
 from unibus_memory.machine.store import Moment
 from unibus_memory.machine.subscriptions import SubscriptionState
@@ -27,12 +28,14 @@ class Monitor:
         lock: To be held while *directory* or *takers* is used.
         directory: The machine.
         takers: The consumers of each subscription, by its name.
+        chooser: Decides what the promises leave open.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, chooser: Chooser) -> None:
         self.clock = clock
+        self.chooser = chooser
         self.lock = threading.Lock()
-        self.directory = Directory(NATURES)
+        self.directory = Directory(NATURES, chooser)
         self.takers: dict[str, list[Taker]] = {}
         self._alarms = Alarms(clock, self._fall_due)
 
@@ -56,7 +59,7 @@ class Monitor:
             if state is None:
                 return None
             at, store = self.moment(), state.store
-            held = store.take(taker, limit, lease_s, at)
+            held = store.take(taker, self.chooser.size(limit), lease_s, at)
             self._alarms.set(name, store.next_due())
             wake = self._settle_down((state,), at) if store.dead else ()
         _wake(wake)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from unibus.spi import ConfigurationError
 from unibus_memory.profiles import PROFILES
 
-_KNOWN = frozenset({"profile"})
+_KNOWN = frozenset({"profile", "adversary"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +19,20 @@ class MemoryOptions:
     Attributes:
         name: Buses of one name in one process share a broker; empty is private to the bus.
         profile: What the broker promises.
+        adversary: Seed of the chooser that uses every freedom the promises leave; ``None`` is none.
     """
 
     name: str = ""
     profile: str = "memory"
+    adversary: int | None = None
 
     @classmethod
     def parse(cls, url: str, options: Mapping[str, object]) -> MemoryOptions:
         """Read *url*; *options* override its parameters.
 
         Raises:
-            ConfigurationError: A parameter is unknown, no profile has that name, or there is a
-                login.
+            ConfigurationError: A parameter is unknown, no profile has that name, the seed is no
+                number, or there is a login.
         """
         parts = urlsplit(url)
         if "@" in parts.netloc:  # it would be part of the name, which is shown
@@ -48,4 +50,10 @@ class MemoryOptions:
             raise ConfigurationError(
                 f"{parts.scheme}: no profile {profile!r}; there is {', '.join(sorted(PROFILES))}"
             )
-        return cls(name=parts.netloc, profile=profile)
+        seed = settings.get("adversary")
+        if seed is not None and not str(seed).isdecimal():
+            raise ConfigurationError(
+                f"{parts.scheme}: adversary is {seed!r}; it has to be a whole number, the seed"
+            )
+        adversary = None if seed is None else int(str(seed))
+        return cls(name=parts.netloc, profile=profile, adversary=adversary)

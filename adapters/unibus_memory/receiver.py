@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from typing_extensions import override
@@ -13,7 +12,6 @@ from unibus.spi import (
     SENT,
     SETTLED,
     Capabilities,
-    ConfigurationError,
     Events,
     Flow,
     Incoming,
@@ -22,10 +20,8 @@ from unibus.spi import (
     Link,
     Outcome,
     Receiver,
-    SeekTarget,
     Subscription,
     Support,
-    SupportsSeek,
     UnibusError,
     Verdict,
     VerdictKind,
@@ -33,10 +29,10 @@ from unibus.spi import (
     unknown,
 )
 from unibus_memory.broker import MemoryBroker
-from unibus_memory.machine.books import Log
+from unibus_memory.machine.chooser import PLAIN, Freedom
 from unibus_memory.machine.held import Held, Loss
 from unibus_memory.machine.store import Settled
-from unibus_memory.wire import MemoryIncoming, place_of
+from unibus_memory.wire import MemoryIncoming
 
 _PATIENCE_S: Final = 0.25  # for handlers that are about to end: then nobody hears of it
 
@@ -54,8 +50,10 @@ class MemoryReceiver(Receiver):
         events: Events,
         promises: Capabilities,
     ) -> None:
+        self._broker = broker
         self._consumers = broker.consumers
-        self._offers = broker.offers
+        self._chooser = broker.chooser
+        self._spec = spec
         self._name = spec.name
         self._flow = flow
         self._events = events
@@ -69,6 +67,7 @@ class MemoryReceiver(Receiver):
         self._held: dict[Held, int] = {}
         self._unsettled = 0
         self._unconfirmed: list[Settled] = []
+        self._unsettled_yet: list[tuple[Held, Verdict]] = []
         self._is_dry = False
         self._is_paused = False
         self._is_resting = False
@@ -81,7 +80,7 @@ class MemoryReceiver(Receiver):
             NotFoundError: The subscription does not exist.
             UnsupportedError: There is no place for another one.
         """
-        self._offers.catch_up()
+        self._broker.offers.catch_up()
         self._consumers.join(self._name, self, min(_PATIENCE_S, timeout_s / 2))
 
     @override
@@ -89,12 +88,14 @@ class MemoryReceiver(Receiver):
         if self._is_paused or self._is_closed:
             self._is_dry = True
             return None
+        if self._chooser is not PLAIN:
+            self._suffer()
         limit = min(self._flow.max_batch, self._flow.max_unsettled - self._unsettled)
         # Dry before the look: what is published after it then wakes this consumer.
         self._is_dry = True
         if limit <= 0:
             return None
-        self._offers.catch_up()
+        self._broker.offers.catch_up()
         held = self._consumers.take(self._name, self, limit, self._lease_s)
         if held is None:
             return None
@@ -121,6 +122,7 @@ class MemoryReceiver(Receiver):
 
     @override
     def barrier(self) -> None:
+        self._arrive()
         self._confirm(SETTLED)
         for each in self._consumers.uncovered(self._name, self):
             self._report(*each, SENT)
@@ -149,6 +151,7 @@ class MemoryReceiver(Receiver):
 
     @override
     def close(self, timeout_s: float) -> None:
+        self._arrive()
         with self._lock:
             self._is_closed = True
             held, self._held, self._unsettled = tuple(self._held), {}, 0
@@ -164,6 +167,15 @@ class MemoryReceiver(Receiver):
 
     def wake(self) -> None:
         """Tell the core that there is something to take, if it waits for it."""
+        if not self.is_waiting:
+            return
+        if self._chooser.uses(Freedom.LATE):
+            clock = self._broker.clock
+            clock.call_at(clock.now() + self._chooser.delay_s(), self._ready)
+        else:
+            self._ready()
+
+    def _ready(self) -> None:
         if self.is_waiting:
             self._is_dry = False
             self._events.ready()
@@ -192,21 +204,66 @@ class MemoryReceiver(Receiver):
     def link(self, state: Link, cause: Exception | None) -> None:
         """Pass on that the broker went down or came up."""
         if state is Link.DOWN and isinstance(cause, UnibusError):
+            with self._lock:
+                lost, self._unsettled_yet = self._unsettled_yet, []
+                self._unconfirmed += [(held, each.first, each.count) for held, each in lost]
             self._confirm(unknown(cause))
         self._events.state(state, cause)
 
     # Settling.
 
-    def _settle(self, held: Held, verdict: Verdict) -> None:
-        first, count = verdict.first, verdict.count
+    def _suffer(self) -> None:
+        """Let the chooser do to this consumer what can happen to it."""
+        if self._broker.breaks(self._spec) and self._chooser.uses(Freedom.DISCONNECT):
+            with self._lock:
+                held = tuple(self._held)
+            self._consumers.drop(self._name, self, held)
+        self._arrive()
+
+    def _arrive(self) -> None:
+        """Let those settlements take effect that are on their way."""
+        with self._lock:
+            late, self._unsettled_yet = self._unsettled_yet, []
+        for held, verdict in late:
+            settled = self._do(held, verdict)
+            if settled is None:
+                lease = held.lease(verdict.first)
+                self._report(held, verdict.first, verdict.count, _too_late(lease))
+            else:
+                with self._lock:
+                    self._unconfirmed += settled
+
+    def _is_delayed(self, held: Held, verdict: Verdict) -> bool:
+        """Return whether a settlement is on its way longer, as one without an answer can be."""
+        if self._confirms or self._commits or verdict.kind is VerdictKind.EXTEND:
+            return False
+        if held.lease(verdict.first).lost is not None:
+            return False
+        # What follows on the same connection arrives no sooner.
+        if not self._unsettled_yet and not self._chooser.uses(Freedom.UNSETTLED):
+            return False
+        with self._lock:
+            self._unsettled_yet.append((held, verdict))
+        self._report(held, verdict.first, verdict.count, SENT)
+        return True
+
+    def _do(self, held: Held, verdict: Verdict) -> Sequence[Settled] | None:
         counted = self._counts_releases
         settled = self._consumers.settle(self._name, held, verdict, counted=counted)
+        if settled is not None and verdict.kind is not VerdictKind.EXTEND:
+            self._forget(held, verdict.count)
+        return settled
+
+    def _settle(self, held: Held, verdict: Verdict) -> None:
+        first, count = verdict.first, verdict.count
+        if self._is_delayed(held, verdict):
+            return
+        settled = self._do(held, verdict)
         if settled is None:
             self._report(held, first, count, _too_late(held.lease(first)))
             return
         if verdict.kind is VerdictKind.EXTEND:
             return
-        self._forget(held, count)
         if self._confirms:
             for each in settled:
                 self._report(*each, SETTLED)
@@ -235,47 +292,6 @@ class MemoryReceiver(Receiver):
                 self._held[held] = had - count
             else:
                 self._held.pop(held, None)
-
-
-class MemoryLogReceiver(MemoryReceiver, SupportsSeek):
-    """One consumer of a subscription that can go back."""
-
-    _is_log = True
-
-    @override
-    def seek(self, target: SeekTarget, *, timeout_s: float) -> None:
-        """Go on reading at *target*.
-
-        Raises:
-            ConfigurationError: It is no position, or one in a lane that somebody else reads.
-            UnsupportedError: The topic keeps no log.
-        """
-        self._offers.catch_up()
-        found = False
-
-        def place(log: Log) -> int | None:
-            nonlocal found
-            position = _position(log, target)
-            found = found or position is not None
-            return position
-
-        self._consumers.seek(self._name, self, place)
-        if not found:
-            raise ConfigurationError(
-                f"seek to {target!r}: this consumer does not read that lane; give it a position"
-                " that one of its own deliveries had"
-            )
-
-
-def _position(log: Log, target: SeekTarget) -> int | None:
-    if isinstance(target, datetime):
-        return log.position_at(target.timestamp())
-    if target == "earliest":
-        return log.start
-    if target == "latest":
-        return log.end
-    number, position = place_of(target)
-    return min(position, log.end) if number == log.lane.number else None
 
 
 def _too_late(lease: Lease) -> Outcome:

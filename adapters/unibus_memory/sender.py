@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from unibus.spi import (
     ACCEPTED,
+    ConnectionLostError,
     Link,
     NotFoundError,
     Outcome,
@@ -20,8 +21,10 @@ from unibus.spi import (
     Topic,
     UnroutableError,
     rejected,
+    unknown,
 )
 from unibus_memory.broker import MemoryBroker
+from unibus_memory.machine.chooser import PLAIN, Freedom
 
 
 class MemorySender(Sender):
@@ -76,16 +79,28 @@ class MemorySender(Sender):
             finally:
                 self._token.release()
 
+    def _troubles(self) -> tuple[bool, bool]:
+        """Return whether the next batch is lost on its way, and whether its answer is."""
+        chooser = self._broker.chooser
+        if chooser is PLAIN or not self._broker.breaks(self._target):
+            return False, False
+        return chooser.uses(Freedom.UNSTORED), chooser.uses(Freedom.UNANSWERED)
+
     def _drain(self) -> None:
         while (batch := self._source.pull()) is not None:
             for first, count, outcome in self._publish(batch):
                 self._source.completed(batch, first, count, outcome)
 
     def _publish(self, batch: Outgoing) -> Iterator[tuple[int, int, Outcome]]:
+        is_unstored, is_unanswered = self._troubles()
         try:
-            unwanted = self._broker.publish(self._target, batch)
+            unwanted = () if is_unstored else self._broker.publish(self._target, batch)
         except NotFoundError as error:
             yield 0, len(batch), rejected(error)
+            return
+        if is_unstored or is_unanswered:
+            cause = ConnectionLostError("the connection to the memory broker was lost")
+            yield 0, len(batch), unknown(cause)
             return
         if not unwanted or not self._reports_unroutable:
             yield 0, len(batch), ACCEPTED

@@ -37,24 +37,21 @@ class Chunk:
         lane: Where it lies.
         first: Sequence number of its first message in the lane; later ones follow without gaps.
         bodies: The bytes of each message.
+        has_timings: Whether any message has a lifetime or a priority.
     """
 
-    __slots__ = ("_columns", "_published", "bodies", "first", "lane")
+    __slots__ = ("_columns", "_published", "bodies", "first", "has_timings", "lane")
 
     def __init__(self, lane: Lane, first: int, columns: Outgoing, published_s: float) -> None:
         self.lane = lane
         self.first = first
         self.bodies = columns.bodies
+        self.has_timings = any(columns.timings or ())
         self._columns = columns
         self._published = array("d", repeat(published_s, len(columns)))
 
     def __len__(self) -> int:
         return len(self.bodies)
-
-    @property
-    def has_timings(self) -> bool:
-        """Whether any message has a lifetime or a priority."""
-        return self._columns.timings is not None
 
     @property
     def last_published_s(self) -> float:
@@ -72,6 +69,7 @@ class Chunk:
         mine.headers = _joined(mine.headers, had, batch.headers, count)
         mine.ids = _joined(mine.ids, had, batch.ids, count)
         mine.timings = _joined(mine.timings, had, batch.timings, count)
+        self.has_timings = self.has_timings or any(batch.timings or ())
         self.bodies.extend(batch.bodies)
 
     def message(self, index: int) -> Message:

@@ -13,11 +13,13 @@ from collections.abc import Iterable
 
 from typing_extensions import override
 
+from unibus_memory.machine.chooser import PLAIN, Chooser
 from unibus_memory.machine.chunks import Run
 from unibus_memory.machine.held import Loss
 from unibus_memory.machine.queue import Queue
 from unibus_memory.machine.store import Moment
 
+_AHEAD = 10  # keys among which a chooser chooses
 _WHOLE_TOPIC = ""  # the one group of a topic whose whole order is kept
 
 
@@ -38,12 +40,20 @@ class GroupedSubscription(Queue):
     no order.
 
     Args:
+        chooser: Decides which key goes first.
         keeps_whole_order: Whether all messages are of one group.
         expires: Whether lifetimes are kept: what is too old is given up when its turn comes.
     """
 
-    def __init__(self, *, keeps_whole_order: bool = False, expires: bool = False) -> None:
+    def __init__(
+        self,
+        chooser: Chooser = PLAIN,
+        *,
+        keeps_whole_order: bool = False,
+        expires: bool = False,
+    ) -> None:
         super().__init__()
+        self._chooser = chooser
         self._keeps_whole_order = keeps_whole_order
         self._expires = expires
         self._groups: dict[object, _Group] = {}
@@ -78,6 +88,8 @@ class GroupedSubscription(Queue):
     @override
     def pick(self, limit: int, at: Moment) -> list[Run]:
         runs: list[Run] = []
+        if self._chooser is not PLAIN:
+            self._shuffle()
         while self._ready and len(runs) < limit:
             group = self._groups[self._ready.popleft()]
             group.is_locked = True
@@ -127,6 +139,10 @@ class GroupedSubscription(Queue):
         while self._later and self._later[0][0] <= at.now:
             self._unlock(heapq.heappop(self._later)[2])
         return super().wake(at)
+
+    def _shuffle(self) -> None:
+        keys = [self._ready.popleft() for _ in range(min(_AHEAD, len(self._ready)))]
+        self._ready.extendleft(reversed(self._chooser.ordered(keys)))
 
     def _key(self, single: Run) -> object:
         if self._keeps_whole_order:

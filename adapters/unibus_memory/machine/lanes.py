@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from unibus.spi import Lease, LeaseLostError, UnibusError, UnsupportedError
 from unibus_memory.machine.books import Place
+from unibus_memory.machine.chooser import PLAIN, Chooser
 from unibus_memory.machine.chunks import Run
 from unibus_memory.machine.held import Held, Loss
 from unibus_memory.machine.log import LogReader
@@ -87,10 +88,18 @@ class LanedSubscription(Store):
         name: Of the subscription.
         lanes: What is in each.
         sharing: Who gets which.
+        chooser: Decides which lane goes first.
     """
 
-    def __init__(self, name: str, lanes: Sequence[Sequence[Shelf]], sharing: Sharing) -> None:
+    def __init__(
+        self,
+        name: str,
+        lanes: Sequence[Sequence[Shelf]],
+        sharing: Sharing,
+        chooser: Chooser = PLAIN,
+    ) -> None:
         super().__init__()
+        self._chooser = chooser
         self._name = name
         self._lanes: list[LaneState] = []
         self._sharing = sharing
@@ -209,7 +218,7 @@ class LanedSubscription(Store):
     def take(self, member: object, limit: int, lease_s: float | None, at: Moment) -> Held | None:
         count = len(self._lanes)
         deadline = None if lease_s is None or self._sharing != "evenly" else at.now + lease_s
-        for step in range(count):
+        for step in self._chooser.ordered(range(count)):
             lane = self._lanes[(self._turn + step) % count]
             if lane.owner == member and lane.can_give:
                 held = lane.hand_out(limit, deadline, at)

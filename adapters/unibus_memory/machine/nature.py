@@ -25,6 +25,8 @@ class Nature:
         levels: Priorities.
         expires: Whether lifetimes are kept.
         buries: Whether rejected and overdue messages go to the dead letter queue.
+        repeats: Whether a message may be delivered again although it was settled.
+        breaks: Whether a consumer has a connection that can be lost, and its leases with it.
         forgets_attempts: Whether a restart makes it count anew.
         alters: Fields of specs that can be changed for what exists.
         refuses: Fields that cannot. What is in neither is not kept by the broker.
@@ -40,6 +42,8 @@ class Nature:
     levels: int = 1
     expires: bool = False
     buries: bool = False
+    repeats: bool = False
+    breaks: bool = True
     forgets_attempts: bool = False
     alters: frozenset[str] = frozenset()
     refuses: frozenset[str] = frozenset()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from typing_extensions import override
 
+from unibus_memory.machine.chooser import PLAIN, Chooser, Freedom
 from unibus_memory.machine.chunks import Run
 from unibus_memory.machine.held import Loss
 from unibus_memory.machine.queue import Queue
@@ -19,12 +20,23 @@ class SharedSubscription(Queue):
     """Waiting messages, what is held, what comes later.
 
     Args:
+        chooser: Decides which goes first.
         levels: How many priorities there are.
+        repeats: Whether a message may be handed out twice.
         expires: Whether lifetimes are kept: what is too old is given up when its turn comes.
     """
 
-    def __init__(self, *, levels: int = 1, expires: bool = False) -> None:
+    def __init__(
+        self,
+        chooser: Chooser = PLAIN,
+        *,
+        levels: int = 1,
+        repeats: bool = False,
+        expires: bool = False,
+    ) -> None:
         super().__init__()
+        self._chooser = chooser
+        self._repeats = repeats
         self._waiting = Ranked(levels)
         self._later: list[tuple[float, int, Run]] = []
         self._order = itertools.count()
@@ -47,12 +59,12 @@ class SharedSubscription(Queue):
 
     @override
     def pick(self, limit: int, at: Moment) -> list[Run]:
-        runs = self._waiting.take(limit)
+        runs = self._foremost(limit)
         while self._expires and any(run.chunk.has_timings for run in runs):
             runs = self._fresh(runs, at.wall)
             if runs or not self._waiting.count:
                 break
-            runs = self._waiting.take(limit)
+            runs = self._foremost(limit)
         return runs
 
     @override
@@ -78,6 +90,19 @@ class SharedSubscription(Queue):
         while self._later and self._later[0][0] <= at.now:
             self._waiting.give_back(heapq.heappop(self._later)[2])
         return super().wake(at)
+
+    def _foremost(self, limit: int) -> list[Run]:
+        if self._chooser is PLAIN:
+            return self._waiting.take(limit)
+        singles = [each for run in self._waiting.take(limit * 2) for each in run.singles()]
+        if not any(each.chunk.has_timings for each in singles):  # they may have priorities
+            singles = self._chooser.ordered(singles)
+        left = singles[limit:]
+        if self._repeats:
+            left += [each for each in singles[:limit] if self._chooser.uses(Freedom.REPEAT)]
+        for each in left:
+            self._waiting.give_back(each)
+        return singles[:limit]
 
     def _fresh(self, runs: list[Run], wall: float) -> list[Run]:
         fresh = []

@@ -14,6 +14,7 @@ from unibus.spi import (
     compile_filter,
 )
 from unibus_memory.machine.books import Book, Log, Place, lane_names
+from unibus_memory.machine.chooser import Chooser
 from unibus_memory.machine.chunks import Lane, Run
 from unibus_memory.machine.grouped import GroupedSubscription
 from unibus_memory.machine.held import Loss
@@ -38,9 +39,18 @@ class SubscriptionState:
         copies: Where messages for it alone are stored.
     """
 
-    __slots__ = ("_book", "_is_wanted", "copies", "is_reader", "nature", "spec", "store")
+    __slots__ = (
+        "_book",
+        "_chooser",
+        "_is_wanted",
+        "copies",
+        "is_reader",
+        "nature",
+        "spec",
+        "store",
+    )
 
-    def __init__(self, spec: Subscription, nature: Nature, book: Book) -> None:
+    def __init__(self, spec: Subscription, nature: Nature, book: Book, chooser: Chooser) -> None:
         self.spec = spec
         self.nature = nature
         self.is_reader = nature.reads
@@ -50,6 +60,7 @@ class SubscriptionState:
         names = [Lane(f"{each.name}/copy", _COPIES) for each in lane_names(spec.name, count)]
         self.copies = Book(names, is_log=self.is_reader, retention_s=None)
         self._book = book
+        self._chooser = chooser
         self.store = self._new_store()
         self.change(spec)
         self._start()
@@ -132,13 +143,20 @@ class SubscriptionState:
                 " topic, not to a queue"
             )
         if self.is_reader:
-            return LanedSubscription(spec.name, self._readers(), nature.sharing)
+            return LanedSubscription(spec.name, self._readers(), nature.sharing, self._chooser)
         if ordering == "none":
-            return SharedSubscription(levels=nature.levels, expires=nature.expires)
+            return SharedSubscription(
+                self._chooser,
+                levels=nature.levels,
+                repeats=nature.repeats,
+                expires=nature.expires,
+            )
         if nature.lanes:
             lanes = [[SharedSubscription(expires=nature.expires)] for _ in self.copies.lanes]
-            return LanedSubscription(spec.name, lanes, "first")
-        return GroupedSubscription(keeps_whole_order=ordering == "topic", expires=nature.expires)
+            return LanedSubscription(spec.name, lanes, "first", self._chooser)
+        return GroupedSubscription(
+            self._chooser, keeps_whole_order=ordering == "topic", expires=nature.expires
+        )
 
     def _readers(self) -> list[list[LogReader]]:
         lanes = [

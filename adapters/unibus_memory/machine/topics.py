@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from unibus.spi import NotFoundError, Outgoing, Subscription, Topic
 from unibus_memory.machine.books import Book, Placement, lane_names
+from unibus_memory.machine.chooser import PLAIN, Chooser
 from unibus_memory.machine.chunks import copied
 from unibus_memory.machine.deaths import letters
 from unibus_memory.machine.nature import Nature
@@ -66,10 +67,10 @@ class TopicState:
         for each in self.subscriptions.values():
             each.grow()
 
-    def subscribe(self, spec: Subscription, nature: Nature) -> SubscriptionState:
+    def subscribe(self, spec: Subscription, nature: Nature, chooser: Chooser) -> SubscriptionState:
         """Add a subscription, from now on or from where it asks to begin."""
         book = self.book(nature)
-        state = self.subscriptions[spec.name] = SubscriptionState(spec, nature, book)
+        state = self.subscriptions[spec.name] = SubscriptionState(spec, nature, book, chooser)
         return state
 
     def route(self, batch: Outgoing, wall: float) -> Routed:
@@ -115,12 +116,14 @@ class Directory:
 
     Args:
         natures: How each profile behaves.
+        chooser: Decides what the promises leave open.
     """
 
-    def __init__(self, natures: Mapping[str, Nature]) -> None:
+    def __init__(self, natures: Mapping[str, Nature], chooser: Chooser = PLAIN) -> None:
         self.topics: dict[str, TopicState] = {}
         self.subscriptions: dict[str, SubscriptionState] = {}
         self._natures = natures
+        self._chooser = chooser
         self._later: list[Later] = []
         self._order = itertools.count()
 
@@ -143,7 +146,9 @@ class Directory:
         topic = self.topic(spec.topic.name)
         state = self.subscriptions.get(spec.name)
         if state is None:
-            self.subscriptions[spec.name] = topic.subscribe(spec, self._natures[profile])
+            self.subscriptions[spec.name] = topic.subscribe(
+                spec, self._natures[profile], self._chooser
+            )
         else:
             state.change(spec)
 

@@ -68,11 +68,12 @@ _FIFO: Final = replace(
 _NATURE: Final = Nature(
     filters=(Exact, HeaderMatch),
     buries=True,
+    breaks=False,
     alters=frozenset({"filter", "lease_s", "max_attempts", "dead_letter"}),
     refuses=frozenset({"ordering", "topic", "profile"}),
 )
 
 SQS: Final = (
-    Namesake(Profile(name="sqs", capabilities=_STANDARD), _NATURE),
+    Namesake(Profile(name="sqs", capabilities=_STANDARD), replace(_NATURE, repeats=True)),
     Namesake(Profile(name="sqs-fifo", capabilities=_FIFO), _NATURE),
 )

@@ -22,7 +22,7 @@ from unibus.spi import (
 )
 from unibus_memory.broker import MemoryBroker
 from unibus_memory.profiles import PROFILES
-from unibus_memory.receiver import MemoryLogReceiver
+from unibus_memory.seeking import MemoryLogReceiver
 from unibus_memory.sender import MemorySender
 from unibus_memory.topology import halves
 
